@@ -1,0 +1,165 @@
+"""Every setting, its default, unit and range, once.
+
+Command-line options and ROS parameters are both made from these classes: the field `gamma` of the
+group `sac` is `--sac.gamma` on a command line and the parameter `sac.gamma` of a node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from sac_ros.errors import ConfigError
+
+
+def setting(
+    default: Any,
+    text: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with its description, closed range [low, high] or allowed words."""
+    return dataclasses.field(
+        default=default, metadata={'text': text, 'low': low, 'high': high, 'choices': choices}
+    )
+
+
+class Checked:
+    """A frozen dataclass of settings that refuses values outside their range."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Checked):
+                continue
+            low, high = field.metadata['low'], field.metadata['high']
+            choices = field.metadata['choices']
+            if choices and value not in choices:
+                raise ConfigError(f'{field.name} is {value!r}; choose one of {", ".join(choices)}')
+            if isinstance(value, float | int) and not low <= value <= high:
+                raise ConfigError(f'{field.name} is {value}; it must lie in [{low:g}, {high:g}]')
+
+
+@dataclass(frozen=True)
+class ArmConfig(Checked):
+    """The simulated robot."""
+
+    model: str = setting(
+        '', 'URDF or MJCF file of the arm; empty for the one that comes with sac_ros'
+    )
+    tip: str = setting('', 'body whose origin is the tip; empty for the last of the chain')
+    control_period: float = setting(0.05, 'time between two actions [s]', 0.001, 1.0)
+    timestep: float = setting(0.002, 'time step of the physics [s]', 1e-4, 0.02)
+    gravity_compensation: bool = setting(
+        True, 'the robot adds its own gravity torque to the command'
+    )
+
+
+@dataclass(frozen=True)
+class TaskConfig(Checked):
+    """Reaching a random point."""
+
+    episode_steps: int = setting(50, 'actions per episode', 1, 100_000)
+    success_radius: float = setting(0.05, 'tip this close to the goal is a success [m]', 1e-4, 10)
+    action_cost: float = setting(0.0, 'penalty on the mean squared action', 0, 10)
+
+
+@dataclass(frozen=True)
+class SACConfig(Checked):
+    """Soft Actor-Critic, with the names and defaults of the field."""
+
+    hidden: int = setting(256, 'units in each of the two hidden layers', 8, 4096)
+    learning_rate: float = setting(3e-4, 'step size of Adam for actor, critics, temperature', 0, 1)
+    gamma: float = setting(0.99, 'discount per action', 0, 0.99999)
+    tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
+    batch_size: int = setting(256, 'transitions per update', 1, 65_536)
+    n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
+    initial_alpha: float = setting(1.0, 'temperature at the start', 1e-6, 100)
+    target_entropy_scale: float = setting(
+        1.0, 'target entropy is minus this per joint [nat]', 0, 10
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig(Checked):
+    """One training run."""
+
+    env: str = setting('arm-reach', 'arm-reach, or the id of a Gymnasium environment')
+    run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
+    steps: int = setting(40_000, 'environment steps in all', 1, 10**9)
+    learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
+    gradient_steps: int = setting(1, 'updates per environment step', 1, 64)
+    eval_every: int = setting(5_000, 'environment steps between two evaluations', 1, 10**9)
+    eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
+    final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
+    seed: int = setting(0, 'seed of everything random', 0, 2**31 - 1)
+    compile: bool = setting(True, 'compile the update; falls back to eager where that fails')
+    device: str = setting('cpu', 'where the learner runs', choices=('cpu', 'cuda'))
+    sync_every: int = setting(
+        1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
+    )
+    arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
+    task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+    sac: SACConfig = dataclasses.field(default_factory=SACConfig)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A leaf of a configuration: its dotted name, type, default and metadata."""
+
+    name: str
+    type: type
+    default: Any
+    text: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+
+
+def settings(cls: type[Checked], prefix: str = '') -> Iterator[Setting]:
+    """Yield every setting of a configuration class, groups as dotted names."""
+    types = get_type_hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        kind = types[field.name]
+        if issubclass(kind, Checked):
+            yield from settings(kind, f'{prefix}{field.name}.')
+        else:
+            yield Setting(prefix + field.name, kind, field.default, **field.metadata)
+
+
+def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
+    """Make a configuration from dotted names; what is not named keeps its default.
+
+    Raises:
+        ConfigError: a name is unknown or a value is outside its range.
+    """
+    known = {s.name for s in settings(cls)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(f'unknown setting {name!r}; known are {", ".join(sorted(known))}')
+    types = get_type_hints(cls)
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if issubclass(types[field.name], Checked):
+            prefix = field.name + '.'
+            inside = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
+            arguments[field.name] = build(types[field.name], inside)
+        elif field.name in values:
+            arguments[field.name] = values[field.name]
+    return cls(**arguments)
+
+
+def flatten(config: Checked, prefix: str = '') -> dict[str, Any]:
+    """The opposite of `build`: every setting by its dotted name."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if isinstance(value, Checked):
+            flat |= flatten(value, f'{prefix}{field.name}.')
+        else:
+            flat[prefix + field.name] = value
+    return flat

@@ -1,0 +1,37 @@
+"""Errors with one root. A message names the cause and the mend in one line."""
+
+
+class SacRosError(Exception):
+    """Root of everything this package raises on bad input; command lines print it and exit 2."""
+
+
+class ConfigError(SacRosError):
+    """A setting is unknown or outside its range."""
+
+
+class SpecMismatch(SacRosError):
+    """Two policy specifications that must agree do not; the message shows both sides."""
+
+
+class ModelError(SacRosError):
+    """A robot description cannot be read or lacks something that control needs."""
+
+
+class EnvError(SacRosError):
+    """An environment is unknown or of a kind that Soft Actor-Critic cannot act in."""
+
+
+class ReplayError(SacRosError):
+    """A replay directory cannot be opened, read or written."""
+
+
+class CheckpointError(SacRosError):
+    """A checkpoint cannot be read or belongs to another run."""
+
+
+class ExportError(SacRosError):
+    """The exported policy does not agree with the network it came from."""
+
+
+class PolicyError(SacRosError):
+    """A policy file is not one that may be loaded."""

@@ -1,0 +1,182 @@
+"""The two types that cross every wall: one transition, and what a policy expects and gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.errors import ConfigError, SpecMismatch
+
+FORMAT_VERSION = 1
+
+
+class Transition(NamedTuple):
+    """One step, a batch, or the columns on disk: same fields, only leading dimensions differ.
+
+    A truncated step is not terminated: its value still bootstraps from `next_observation`.
+    """
+
+    observation: Any  # (..., n_obs), raw: SI units, not normalised
+    action: Any  # (..., n_act), normalised to [-1, 1]
+    reward: Any  # (...,)
+    terminated: Any  # (...,) 0 or 1
+    next_observation: Any  # (..., n_obs)
+
+
+@dataclass(frozen=True)
+class ObservationField:
+    """A named slice of the observation vector."""
+
+    name: str
+    size: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy expects and gives; replay, checkpoint and ONNX file carry it.
+
+    The environment makes it. A joint is always found by its name. Limits that do not exist are infinite.
+    """
+
+    joint_names: tuple[str, ...]
+    observation: tuple[ObservationField, ...]
+    torque_limit: tuple[
+        float, ...
+    ]  # [N·m]; half the action range of an environment without joints
+    position_lower: tuple[float, ...]  # [rad]
+    position_upper: tuple[float, ...]  # [rad]
+    velocity_limit: tuple[float, ...]  # [rad/s]
+    control_period: float  # [s]
+    model_hash: str  # SHA-256 of kinematics, inertias and limits, or the environment's id
+    torque_offset: tuple[float, ...] = ()  # middle of the action range; () means zero
+    gravity_compensated: bool = (
+        True  # whether the robot adds its own gravity torque to the command
+    )
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        n = len(self.joint_names)
+        if not self.torque_offset:
+            object.__setattr__(self, 'torque_offset', (0.0,) * n)
+        for name in (
+            'torque_limit',
+            'position_lower',
+            'position_upper',
+            'velocity_limit',
+            'torque_offset',
+        ):
+            if len(getattr(self, name)) != n:
+                raise ConfigError(
+                    f'{name} has {len(getattr(self, name))} values for {n} joints {self.joint_names}'
+                )
+        if len(set(self.joint_names)) != n:
+            raise ConfigError(f'joint names repeat: {self.joint_names}')
+        if not all(math.isfinite(limit) and limit > 0 for limit in self.torque_limit):
+            raise ConfigError(
+                f'torque limits must be finite and above zero, are {self.torque_limit}'
+            )
+        if not (math.isfinite(self.control_period) and self.control_period > 0):
+            raise ConfigError(f'control_period must be above zero, is {self.control_period}')
+
+    @property
+    def n_observation(self) -> int:
+        """Length of the observation vector."""
+        return sum(field.size for field in self.observation)
+
+    @property
+    def n_action(self) -> int:
+        """Length of the action vector, one per joint."""
+        return len(self.joint_names)
+
+    def slices(self) -> dict[str, slice]:
+        """Where each named field lies in the observation vector."""
+        ends = np.cumsum([field.size for field in self.observation]).tolist()
+        return {
+            f.name: slice(end - f.size, end) for f, end in zip(self.observation, ends, strict=True)
+        }
+
+    def to_json(self) -> str:
+        """Standard JSON with sorted keys; an infinite limit is written as null."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: plain(item) for key, item in value.items()}
+            if isinstance(value, list | tuple):
+                return [plain(item) for item in value]
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        return json.dumps(plain(dataclasses.asdict(self)), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> PolicySpec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpecMismatch: the text is not a specification of this format version.
+        """
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data.get('format_version') != FORMAT_VERSION:
+                raise SpecMismatch(
+                    f'specification has format version {data.get("format_version")}, '
+                    f'this program reads {FORMAT_VERSION}'
+                )
+            data['observation'] = tuple(ObservationField(**field) for field in data['observation'])
+            for name, missing in (
+                ('position_lower', -math.inf),
+                ('position_upper', math.inf),
+                ('velocity_limit', math.inf),
+            ):
+                data[name] = [missing if value is None else value for value in data[name]]
+            values: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+            }
+            return cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+            raise SpecMismatch(f'not a policy specification: {error}') from error
+
+    def check_same(self, other: PolicySpec, mine: str, theirs: str) -> None:
+        """Raise SpecMismatch, showing both sides of the first differing fields, unless equal.
+
+        Args:
+            other: the specification to compare with.
+            mine: what carries this one, e.g. `policy arm.onnx`.
+            theirs: what carries the other one, e.g. `replay directory runs/arm/replay`.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        different = [n for n in names if getattr(self, n) != getattr(other, n)]
+        if different:
+            sides = '; '.join(
+                f'{name}: {mine} has {_short(getattr(self, name))}, '
+                f'{theirs} has {_short(getattr(other, name))}'
+                for name in different
+            )
+            raise SpecMismatch(f'{mine} and {theirs} are for different robots or tasks ({sides})')
+
+
+class Chain(NamedTuple):
+    """Kinematics from the base to the tip, enough to place the tip from joint positions.
+
+    The tip lies at T_0 J_1 T_1 ... J_n T_n applied to the origin, where T_i is the fixed
+    transform (rotation[i], translation[i]) and J_i turns about (or slides along) axis[i].
+    """
+
+    rotation: NDArray[np.float64]  # (n+1, 3, 3)
+    translation: NDArray[np.float64]  # (n+1, 3) [m]
+    axis: NDArray[np.float64]  # (n, 3) unit vectors in the joint's own frame
+    prismatic: NDArray[np.bool_]  # (n,) True where the joint slides
+    joint: NDArray[np.int64]  # (n,) index of the joint in the specification's order
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Sequence) and value and isinstance(value[0], ObservationField):
+        return '(' + ', '.join(f'{f.name}[{f.size}]' for f in value) + ')'
+    return str(value)
