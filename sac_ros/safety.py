@@ -1,0 +1,162 @@
+"""The last thing every torque passes before it leaves the program: guards in pure numpy.
+
+Order: finite, clamp, joint and velocity limits, rate, finite. All limits come from the policy's
+specification; settings can only tighten them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.config import Checked, setting
+from sac_ros.spec import PolicySpec
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SafetyConfig(Checked):
+    """How much tighter than the policy's specification the guards are."""
+
+    torque_scale: float = setting(1.0, 'share of the torque limit that may be used', 0, 1)
+    torque_rate: float = setting(1000.0, 'largest change of a torque [N·m/s]', 1, 1e6)
+    velocity_scale: float = setting(1.0, 'share of the velocity limit that may be used', 0.01, 1)
+    velocity_fault: float = setting(
+        1.5, 'speed that is a fault, as a multiple of the velocity limit', 1, 10
+    )
+    position_margin: float = setting(
+        0.05, 'only inward torque this close to a joint limit [rad]', 0, 1
+    )
+    damping: float = setting(
+        0.02, 'fallback damping, share of the torque limit per rad/s; 0 is none', 0, 10
+    )
+
+
+class Guarded(NamedTuple):
+    """What the filter made of one torque.
+
+    `guards` names the guards that changed it, `fault` is why commanding must stop ('' if it may
+    go on). With a fault, `torque` is the fallback.
+    """
+
+    torque: Vector  # (n,) [N·m]
+    guards: tuple[str, ...] = ()
+    fault: str = ''
+
+
+def fallback_torque(
+    velocity: Vector | None,
+    torque_limit: Vector,
+    damping: float,
+    gravity_compensated: bool,
+) -> Vector:
+    """Return the torque that is published instead of a policy's; always finite, within limits.
+
+    Zero where the robot holds its own weight: it then floats. Otherwise -d * velocity with
+    d = damping * torque_limit [N·m·s/rad], so that the arm sinks slowly instead of falling. An
+    unknown velocity (None or not finite) damps nothing: a torque that opposes a motion which
+    has ended pushes.
+
+    Args:
+        velocity: (n,) [rad/s], or None when the state is too old to be trusted.
+        torque_limit: (n,) [N·m].
+        damping: share of the torque limit per rad/s.
+        gravity_compensated: the robot adds its own gravity torque.
+    """
+    if gravity_compensated or velocity is None:
+        return np.zeros_like(torque_limit)
+    known = np.where(np.isfinite(velocity), velocity, 0.0)
+    return np.clip(-damping * torque_limit * known, -torque_limit, torque_limit)
+
+
+class SafetyFilter:
+    """Guards one robot's torque; it remembers the last torque for the rate guard."""
+
+    # A longer silence does not buy a larger step.
+    MAX_STEP_TIME = 0.02  # [s]
+
+    def __init__(self, spec: PolicySpec, config: SafetyConfig) -> None:
+        self.config = config
+        self.joint_names = spec.joint_names
+        self.gravity_compensated = spec.gravity_compensated
+        self.torque_limit = config.torque_scale * np.array(spec.torque_limit)  # (n,) [N·m]
+        self.velocity_limit = config.velocity_scale * np.array(spec.velocity_limit)
+        lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
+        margin = np.minimum(config.position_margin, 0.25 * (upper - lower))
+        self._inner_lower, self._inner_upper = lower + margin, upper - margin
+        self._lower, self._upper = lower, upper
+        self._last: Vector = np.zeros(spec.n_action)
+
+    @property
+    def last(self) -> Vector:
+        """The torque that was let through last, (n,) [N·m]."""
+        return self._last.copy()
+
+    def start_from(self, torque: Vector) -> None:
+        """Say what was really published last, so that the rate guard counts from there."""
+        self._last = np.array(torque, dtype=np.float64)
+
+    def apply(self, torque: Vector, position: Vector, velocity: Vector, dt: float) -> Guarded:
+        """Return the torque that may be published, (n,) [N·m].
+
+        A joint that must lose its outward torque loses it at the rate limit, not in one step.
+
+        Args:
+            torque: what the policy wants, (n,) [N·m].
+            position: measured now, (n,) [rad].
+            velocity: measured now, (n,) [rad/s].
+            dt: time since the last torque was published [s].
+        """
+        for name, values in (('position', position), ('velocity', velocity), ('torque', torque)):
+            if not np.isfinite(values).all():
+                return self._fault(f'{name} is not finite at {self._named(~np.isfinite(values))}')
+        too_fast = np.abs(velocity) > self.config.velocity_fault * self.velocity_limit
+        if too_fast.any():
+            return self._fault(f'far over the velocity limit at {self._named(too_fast)}', velocity)
+        guards: list[str] = []
+        safe = _note(
+            guards, 'torque', torque, np.clip(torque, -self.torque_limit, self.torque_limit)
+        )
+        safe = _note(guards, 'position', safe, self._inward(safe, position))
+        speeds_up = (np.abs(velocity) > self.velocity_limit) & (safe * velocity > 0)
+        safe = _note(guards, 'velocity', safe, np.where(speeds_up, 0.0, safe))
+        step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
+        safe = _note(guards, 'rate', safe, np.clip(safe, self._last - step, self._last + step))
+        if not np.isfinite(safe).all():
+            return self._fault('guarded torque is not finite', velocity)
+        self._last = safe
+        return Guarded(safe, tuple(guards))
+
+    def fallback(self, velocity: Vector | None) -> Vector:
+        """Return and remember the fallback torque, (n,) [N·m]; it is not rate-limited."""
+        self._last = fallback_torque(
+            velocity, self.torque_limit, self.config.damping, self.gravity_compensated
+        )
+        return self._last
+
+    def outside_limits(self, position: Vector) -> str:
+        """Name the joints outside their position limits, '' when all are inside."""
+        outside = ~((position >= self._lower) & (position <= self._upper))
+        return self._named(outside)
+
+    def _inward(self, torque: Vector, position: Vector) -> Vector:
+        floor = np.where(position <= self._inner_lower, 0.0, -np.inf)
+        ceiling = np.where(position >= self._inner_upper, 0.0, np.inf)
+        return np.clip(torque, floor, ceiling)
+
+    def _fault(self, why: str, velocity: Vector | None = None) -> Guarded:
+        return Guarded(self.fallback(velocity), fault=why)
+
+    def _named(self, where: NDArray[np.bool_]) -> str:
+        return ', '.join(name for name, hit in zip(self.joint_names, where, strict=True) if hit)
+
+
+def _note(guards: list[str], name: str, before: Vector, after: Vector) -> Vector:
+    """Return `after`, adding `name` to the guards when it differs from `before`."""
+    if (before != after).any():
+        guards.append(name)
+    return after

@@ -1,0 +1,131 @@
+"""Laws of the torque guards."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sac_ros.errors import ConfigError
+from sac_ros.safety import SafetyConfig, SafetyFilter, fallback_torque
+from sac_ros.spec import ObservationField, PolicySpec
+
+
+def spec_of(n=3, **changes):
+    values = {
+        'joint_names': tuple(f'j{i}' for i in range(n)),
+        'observation': (ObservationField('joint_position', n, 'rad'),),
+        'torque_limit': tuple(10.0 + 10 * i for i in range(n)),
+        'position_lower': (-2.0,) * n,
+        'position_upper': (2.0,) * n,
+        'velocity_limit': (3.0,) * n,
+        'control_period': 0.05,
+        'model_hash': 'hash',
+    }
+    return PolicySpec(**(values | changes))
+
+
+def settled(torque_scale=1.0, **changes):
+    """A filter whose rate guard does not matter."""
+    return SafetyFilter(spec_of(**changes), SafetyConfig(torque_scale, torque_rate=1e6))
+
+
+ZERO = np.zeros(3)
+
+
+def test_a_good_torque_passes_unchanged():
+    torque = np.array([1.0, -2.0, 3.0])
+    result = settled().apply(torque, ZERO, ZERO, 0.01)
+    assert result.torque.tolist() == torque.tolist()
+    assert result.guards == () and result.fault == ''
+
+
+def test_clamps_to_the_scaled_limit():
+    result = settled(torque_scale=0.5).apply(np.full(3, 99.0), ZERO, ZERO, 0.01)
+    assert result.torque.tolist() == [5.0, 10.0, 15.0]
+    assert result.guards == ('torque',)
+
+
+@pytest.mark.parametrize('side', [-1.0, 1.0])
+def test_only_inward_torque_near_a_joint_limit(side):
+    position = np.array([1.97, 1.9, 2.5]) * side
+    outward = settled().apply(np.full(3, 4.0) * side, position, ZERO, 0.01)
+    inward = settled().apply(np.full(3, -4.0) * side, position, ZERO, 0.01)
+    assert np.abs(outward.torque).tolist() == [0.0, 4.0, 0.0]
+    assert np.abs(inward.torque).tolist() == [4.0, 4.0, 4.0]
+
+
+def test_joints_without_limits_are_free():
+    free = {k: (s * math.inf,) * 3 for k, s in (('position_lower', -1), ('position_upper', 1))}
+    guard = settled(**free, velocity_limit=(math.inf,) * 3)
+    result = guard.apply(np.full(3, 4.0), np.full(3, 1e6), np.full(3, 1e6), 0.01)
+    assert result.torque.tolist() == [4.0] * 3
+    assert guard.outside_limits(np.full(3, 1e9)) == ''
+
+
+def test_over_the_velocity_limit_nothing_speeds_up():
+    velocity = np.array([3.5, -3.5, 1.0])
+    assert settled().apply(np.full(3, 4.0), ZERO, velocity, 0.01).torque.tolist() == [0.0, 4, 4]
+
+
+def test_far_over_the_velocity_limit_is_a_fault():
+    result = settled().apply(np.full(3, 4.0), ZERO, np.array([0.0, -4.6, 0.0]), 0.01)
+    assert 'velocity limit at j1' in result.fault
+    assert result.torque.tolist() == [0.0] * 3
+
+
+def test_rate_is_limited_and_a_long_silence_buys_no_step():
+    guard = SafetyFilter(spec_of(), SafetyConfig(torque_rate=100))
+    first = guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01)
+    assert first.torque.tolist() == [1.0] * 3 and first.guards == ('rate',)
+    second = guard.apply(np.full(3, 9.0), ZERO, ZERO, 5.0)
+    assert second.torque.tolist() == [1.0 + 100 * guard.MAX_STEP_TIME] * 3
+    assert guard.apply(np.full(3, 9.0), ZERO, ZERO, -1.0).torque.tolist() == guard.last.tolist()
+
+
+@pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize('which', [0, 1, 2])
+@pytest.mark.parametrize('joint', [0, 1, 2])
+def test_what_is_not_finite_is_a_fault_with_the_fallback(bad, which, joint):
+    vectors = [ZERO.copy(), ZERO.copy(), ZERO.copy()]
+    vectors[which][joint] = bad
+    result = settled().apply(*vectors, 0.01)
+    assert f'j{joint}' in result.fault
+    assert result.torque.tolist() == [0.0] * 3
+
+
+def test_fallback_is_zero_only_where_gravity_is_compensated():
+    limit, velocity = np.array([10.0, 20.0]), np.array([1.0, -1e9])
+    assert fallback_torque(velocity, limit, 0.02, True).tolist() == [0.0, 0.0]
+    assert fallback_torque(velocity, limit, 0.02, False).tolist() == [-0.2, 20.0]
+    assert fallback_torque(None, limit, 0.02, False).tolist() == [0.0, 0.0]
+    assert fallback_torque(np.array([math.nan, 1]), limit, 0.02, False).tolist() == [0, -0.4]
+
+
+def test_nothing_random_gets_through_unsafe():
+    rng = np.random.default_rng(0)
+    config = SafetyConfig(torque_rate=200)
+    guard = SafetyFilter(spec_of(gravity_compensated=False), config)
+    limit = guard.torque_limit
+    for _ in range(20_000):
+        torque, position, velocity = rng.standard_cauchy((3, 3)) * 5
+        if rng.random() < 0.05:
+            (torque, position, velocity)[rng.integers(3)][rng.integers(3)] = math.nan
+        dt, before = rng.uniform(0, 0.03), guard.last
+        result = guard.apply(torque, position, velocity, dt)
+        assert np.isfinite(result.torque).all()
+        assert (np.abs(result.torque) <= limit).all()
+        if not result.fault:
+            step = config.torque_rate * min(dt, guard.MAX_STEP_TIME)
+            assert (np.abs(result.torque - before) <= step + 1e-9).all()
+
+
+def test_settings_cannot_widen_limits():
+    with pytest.raises(ConfigError, match=r'torque_scale is 1\.1'):
+        SafetyConfig(torque_scale=1.1)
+    with pytest.raises(ConfigError, match='torque_rate is nan'):
+        SafetyConfig(torque_rate=math.nan)
+
+
+def test_names_the_joints_outside_their_limits():
+    guard = settled()
+    assert guard.outside_limits(np.array([0.0, 2.1, math.nan])) == 'j1, j2'
