@@ -1,0 +1,1 @@
+"""Robots and tasks as Gymnasium environments."""
