@@ -94,7 +94,7 @@ class SafetyFilter:
     @property
     def last(self) -> Vector:
         """The torque that was let through last, (n,) [N·m]."""
-        return self._last.copy()
+        return np.array(self._last)
 
     def start_from(self, torque: Vector) -> None:
         """Say what was really published last, so that the rate guard counts from there."""
@@ -122,7 +122,7 @@ class SafetyFilter:
             guards, 'torque', torque, np.clip(torque, -self.torque_limit, self.torque_limit)
         )
         safe = _note(guards, 'position', safe, self._inward(safe, position))
-        speeds_up = (np.abs(velocity) > self.velocity_limit) & (safe * velocity > 0)
+        speeds_up = (np.abs(velocity) > self.velocity_limit) & (np.sign(safe) * velocity > 0)
         safe = _note(guards, 'velocity', safe, np.where(speeds_up, 0.0, safe))
         step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
         safe = _note(guards, 'rate', safe, np.clip(safe, self._last - step, self._last + step))
