@@ -1,0 +1,201 @@
+"""Whether a policy may move the robot: the state machine of the policy node, without ROS.
+
+Time is passed in: seconds of a steady clock. Nothing here enables itself, FAULT and ESTOP hold
+until `reset`, and the worst that a late or lost message can do is to take torque away.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+from dataclasses import dataclass
+
+from sac_ros.config import Checked, setting
+
+
+class State(enum.Enum):
+    """Where the policy node stands."""
+
+    UNCONFIGURED = 'no policy is loaded'
+    INACTIVE = 'a policy is loaded, nothing is commanded'
+    READY = 'commands the fallback, may be enabled'
+    RAMP = 'the share of the policy in the command is growing'
+    RUN = 'commands the policy'
+    DEGRADED = 'joint states are late, the command decays'
+    FAULT = 'commands the fallback until reset'
+    ESTOP = 'commands the fallback until reset'
+
+
+MOVING = (State.RAMP, State.RUN, State.DEGRADED)
+LATCHED = (State.FAULT, State.ESTOP)
+ACTIVE = (State.READY, *MOVING, *LATCHED)
+
+
+@dataclass(frozen=True)
+class SupervisorConfig(Checked):
+    """When commanding may start and when it must stop."""
+
+    ramp_time: float = setting(0.5, 'time from no torque to full torque on enabling [s]', 0, 60)
+    healthy_time: float = setting(
+        1.0, 'joint states must have been good this long before enabling [s]', 0, 60
+    )
+    enable_speed: float = setting(
+        0.5, 'fastest joint at which enabling is allowed [rad/s]', 0.001, 100
+    )
+    state_period: float = setting(
+        0.002, 'expected time between two joint states [s]; after two the command decays', 1e-4, 1
+    )
+    state_timeout: float = setting(
+        0.02, 'joint states older than this, or than three periods, are a fault [s]', 0.001, 1
+    )
+
+
+class Supervisor:
+    """The state machine; `counts` says how often each thing has happened."""
+
+    def __init__(self, config: SupervisorConfig) -> None:
+        self.config = config
+        self.state = State.UNCONFIGURED
+        self.reason = ''  # why the state is what it is
+        self.counts: collections.Counter[str] = collections.Counter()
+        self._decay_after = 2 * config.state_period
+        self._fault_after = max(config.state_timeout, 3 * config.state_period)
+        self._seen: float | None = None  # last good joint state
+        self._healthy_since: float | None = None
+        self._ramp_start = 0.0
+        self._was_stale = False
+
+    @property
+    def moving(self) -> bool:
+        """Whether the policy has a share in the command."""
+        return self.state in MOVING
+
+    def configured(self) -> None:
+        """Say that a policy is loaded."""
+        self._enter(State.INACTIVE, '')
+
+    def unconfigured(self) -> None:
+        """Say that the policy was let go."""
+        self._enter(State.UNCONFIGURED, '')
+
+    def activated(self) -> None:
+        """Start commanding the fallback; health is judged anew."""
+        self._seen = self._healthy_since = None
+        self._enter(State.READY, 'waiting for joint states')
+
+    def deactivated(self) -> None:
+        """Stop commanding."""
+        self._enter(State.INACTIVE, '')
+
+    def good_state(self, now: float) -> None:
+        """Note that a joint state arrived in which nothing is wrong."""
+        if self._age(now) > self._fault_after:
+            self._healthy_since = now
+        self._seen, self._was_stale = now, False
+        if self.state is State.DEGRADED:
+            self._enter(State.RUN if self._ramp(now) >= 1 else State.RAMP, '')
+        if self.state is State.RAMP and self._ramp(now) >= 1:
+            self._enter(State.RUN, '')
+
+    def bad_state(self, why: str) -> None:
+        """Note that a joint state arrived which cannot be used: a fault while moving."""
+        self.counts[why] += 1
+        self._healthy_since = self._seen = None
+        if self.moving:
+            self.fault(why)
+
+    def check(self, now: float) -> None:
+        """Watch for silence; call this at least every few milliseconds.
+
+        Silence must show in two checks running before it counts: in between, joint states that
+        were waiting while this process itself was held up have been handled.
+        """
+        age = self._age(now)
+        stale = age > self._decay_after
+        if self.moving and stale and self._was_stale:
+            if age > self._fault_after:
+                self.fault(f'no joint state for {1000 * self._fault_after:.0f} ms')
+            elif self.state is not State.DEGRADED:
+                self._enter(State.DEGRADED, 'joint states are late')
+        self._was_stale = stale
+
+    def share(self, now: float) -> float:
+        """Return the policy's share in the command, from 0 to 1: ramp times decay."""
+        if not self.moving:
+            return 0.0
+        late = (self._age(now) - self._decay_after) / (self._fault_after - self._decay_after)
+        return self._ramp(now) * min(max(1.0 - late, 0.0), 1.0)
+
+    def enable(self, now: float, obstacle: str) -> str:
+        """Start to move unless something stands against it.
+
+        Args:
+            now: time [s].
+            obstacle: what the caller knows to stand against it, '' if nothing.
+
+        Returns:
+            '' when enabled, else why not.
+        """
+        if self.moving:
+            return ''
+        refusal = self._refusal(now) or obstacle
+        if refusal:
+            self.counts['enable refused'] += 1
+            return refusal
+        self._ramp_start = now
+        self._enter(State.RAMP, '')
+        return ''
+
+    def disable(self) -> None:
+        """Go back to commanding the fallback."""
+        if self.moving:
+            self._enter(State.READY, 'disabled')
+
+    def restart_ramp(self, now: float) -> None:
+        """Begin at no torque again, as after a change of policy."""
+        if self.moving:
+            self._ramp_start = now
+            self._enter(State.RAMP, 'policy changed')
+
+    def fault(self, why: str) -> None:
+        """Stop until reset."""
+        self.counts[why] += 1
+        if self.state in ACTIVE and self.state not in LATCHED:
+            self._enter(State.FAULT, why)
+
+    def estop(self) -> None:
+        """Stop until reset, by a person's or program's wish."""
+        if self.state in ACTIVE:
+            self._enter(State.ESTOP, 'emergency stop asked for')
+
+    def reset(self) -> None:
+        """Leave FAULT or ESTOP; enabling is asked for separately."""
+        if self.state in LATCHED:
+            self._enter(State.READY, 'reset')
+
+    def _refusal(self, now: float) -> str:
+        if self.state is not State.READY:
+            why = f' ({self.reason})' if self.reason else ''
+            mend = '; call reset first' if self.state in LATCHED else ''
+            return f'state is {self.state.name}{why}{mend}'
+        if self._healthy_since is None or self._age(now) > self._fault_after:
+            return 'no good joint state arrives'
+        healthy = now - self._healthy_since
+        if healthy < self.config.healthy_time:
+            return (
+                f'joint states have been good for {healthy:.2f} s of the '
+                f'{self.config.healthy_time:g} s asked for'
+            )
+        return ''
+
+    def _ramp(self, now: float) -> float:
+        if self.config.ramp_time == 0:
+            return 1.0
+        return min(max((now - self._ramp_start) / self.config.ramp_time, 0.0), 1.0)
+
+    def _age(self, now: float) -> float:
+        return float('inf') if self._seen is None else now - self._seen
+
+    def _enter(self, state: State, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self.counts[state.name] += 1

@@ -1,0 +1,168 @@
+"""Laws of the state machine, with a clock that the test holds."""
+
+import numpy as np
+import pytest
+
+from sac_ros.supervisor import ACTIVE, LATCHED, State, Supervisor, SupervisorConfig
+
+PERIOD = 0.002
+
+
+class Robot:
+    """Feeds a supervisor with joint states and checks on a clock of its own."""
+
+    def __init__(self, **config):
+        self.supervisor = Supervisor(SupervisorConfig(**config))
+        self.now = 100.0
+        self.supervisor.configured()
+        self.supervisor.activated()
+
+    def run(self, seconds, states=True):
+        for _ in range(round(seconds / PERIOD)):
+            self.now += PERIOD
+            if states:
+                self.supervisor.good_state(self.now)
+            self.supervisor.check(self.now)
+
+    def enable(self, obstacle=''):
+        return self.supervisor.enable(self.now, obstacle)
+
+    def share(self):
+        return self.supervisor.share(self.now)
+
+
+@pytest.fixture
+def running():
+    robot = Robot()
+    robot.run(1.1)
+    assert robot.enable() == ''
+    robot.run(0.6)
+    assert robot.supervisor.state is State.RUN
+    return robot
+
+
+def test_never_enables_itself():
+    robot = Robot()
+    robot.run(5.0)
+    assert robot.supervisor.state is State.READY and robot.share() == 0
+
+
+def test_enabling_needs_a_second_of_good_states():
+    robot = Robot()
+    assert 'no good joint state' in robot.enable()
+    robot.run(0.5)
+    assert 'good for 0.50 s' in robot.enable()
+    robot.supervisor.bad_state('NaN in position')
+    robot.run(0.9)
+    assert 'good for 0.90 s' in robot.enable()
+    robot.run(0.2)
+    assert robot.enable('another publisher') == 'another publisher'
+    assert robot.enable() == ''
+
+
+def test_the_share_ramps_from_nothing_to_all():
+    robot = Robot()
+    robot.run(1.1)
+    robot.enable()
+    shares = [robot.share()]
+    for _ in range(60):
+        robot.run(0.01)
+        shares.append(robot.share())
+    assert shares[0] == 0 and shares[-1] == 1
+    assert np.diff(shares).min() >= 0 and np.diff(shares).max() < 0.03
+    assert robot.supervisor.state is State.RUN
+
+
+def test_silence_decays_then_faults_and_does_not_resume(running):
+    supervisor = running.supervisor
+    running.run(0.008, states=False)
+    assert supervisor.state is State.DEGRADED
+    assert 0 < running.share() < 1
+    running.run(0.018, states=False)
+    assert supervisor.state is State.FAULT and running.share() == 0
+    running.run(5.0)
+    assert supervisor.state is State.FAULT
+    assert 'reset' in running.enable()
+    supervisor.reset()
+    assert supervisor.state is State.READY
+    assert running.enable() == ''
+
+
+def test_late_states_only_degrade(running):
+    running.run(0.01, states=False)
+    running.run(0.002)
+    assert running.supervisor.state is State.RUN and running.share() == 1
+
+
+def test_being_held_up_is_not_silence(running):
+    running.now += 0.5
+    running.supervisor.check(running.now)
+    running.supervisor.good_state(running.now)
+    running.supervisor.check(running.now)
+    assert running.supervisor.state is State.RUN
+
+
+def test_a_bad_state_faults_only_while_moving(running):
+    running.supervisor.bad_state('joint missing')
+    assert running.supervisor.state is State.FAULT
+    assert running.supervisor.reason == 'joint missing'
+    idle = Robot()
+    idle.supervisor.bad_state('joint missing')
+    assert idle.supervisor.state is State.READY
+    assert idle.supervisor.counts['joint missing'] == 1
+
+
+def test_estop_is_latched_over_a_fault_too(running):
+    running.supervisor.fault('far over the velocity limit')
+    running.supervisor.estop()
+    assert running.supervisor.state is State.ESTOP
+    running.supervisor.fault('something else')
+    running.supervisor.disable()
+    assert running.supervisor.state is State.ESTOP
+
+
+def test_disable_and_reload(running):
+    running.supervisor.restart_ramp(running.now)
+    assert running.supervisor.state is State.RAMP and running.share() == 0
+    running.supervisor.disable()
+    assert running.supervisor.state is State.READY and running.share() == 0
+
+
+def test_inactive_is_deaf():
+    robot = Robot()
+    robot.supervisor.deactivated()
+    robot.supervisor.fault('x')
+    robot.supervisor.estop()
+    assert robot.supervisor.state is State.INACTIVE
+    robot.supervisor.unconfigured()
+    assert 'UNCONFIGURED' in robot.enable()
+
+
+def test_no_random_history_moves_without_enable_or_leaves_a_latch_without_reset():
+    rng = np.random.default_rng(0)
+    robot = Robot(healthy_time=0.01, ramp_time=0.01)
+    supervisor = robot.supervisor
+    actions = {
+        'good': lambda: supervisor.good_state(robot.now),
+        'bad': lambda: supervisor.bad_state('bad'),
+        'check': lambda: supervisor.check(robot.now),
+        'enable': robot.enable,
+        'disable': supervisor.disable,
+        'fault': lambda: supervisor.fault('fault'),
+        'estop': supervisor.estop,
+        'reset': supervisor.reset,
+        'reload': lambda: supervisor.restart_ramp(robot.now),
+    }
+    names, weights = list(actions), np.array([60, 0.3, 30, 5, 0.3, 0.3, 0.3, 2, 0.3])
+    moved = 0
+    for name in rng.choice(names, size=20_000, p=weights / weights.sum()):
+        before, was_moving = supervisor.state, supervisor.moving
+        robot.now += rng.exponential(0.001)
+        actions[name]()
+        moved += supervisor.moving
+        assert supervisor.state in ACTIVE
+        assert not supervisor.moving or was_moving or name == 'enable'
+        if before in LATCHED and supervisor.state not in LATCHED:
+            assert name == 'reset'
+        assert 0 <= robot.share() <= (1 if supervisor.moving else 0)
+    assert moved > 1000
