@@ -1,0 +1,143 @@
+"""ROS messages from and to numpy arrays: pure functions, units and frames as in REP 103."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, PointStamped
+from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
+from std_msgs.msg import ColorRGBA, Float64MultiArray, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from sac_ros.errors import SpecMismatch
+
+Vector = NDArray[np.float64]
+LEVELS = {
+    'ok': DiagnosticStatus.OK,
+    'warn': DiagnosticStatus.WARN,
+    'error': DiagnosticStatus.ERROR,
+}
+
+
+def to_stamp(seconds: float) -> Time:
+    """Split a time [s] into seconds and nanoseconds."""
+    nanoseconds = round(seconds * 1e9)
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+class JointReader:
+    """Finds a policy's joints by name in JointState messages, whatever their order."""
+
+    def __init__(self, joint_names: Sequence[str]) -> None:
+        self._joint_names = tuple(joint_names)
+        self._names: list[str] | None = None  # of the last message
+        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def read(self, message: JointState) -> tuple[Vector, Vector]:
+        """Return positions and velocities, both (n,), in the policy's order; effort is not read.
+
+        Raises:
+            SpecMismatch: a joint is missing or named twice, or an array has another length.
+        """
+        if message.name != self._names:
+            self._order = joint_order(message.name, self._joint_names, '/joint_states')
+            self._names = list(message.name)
+        n = len(message.name)
+        for what in ('position', 'velocity'):
+            length = len(getattr(message, what))
+            if length != n:
+                raise SpecMismatch(f'/joint_states has {length} values of {what} for {n} joints')
+        return np.array(message.position)[self._order], np.array(message.velocity)[self._order]
+
+
+def joint_order(names: Sequence[str], wanted: Sequence[str], source: str) -> NDArray[np.int64]:
+    """Return where each wanted joint lies among `names`; other joints may be among them too.
+
+    Raises:
+        SpecMismatch: a joint is missing or named twice.
+    """
+    if len(set(names)) != len(names) or not set(wanted) <= set(names):
+        raise SpecMismatch(f'policy expects joints {tuple(wanted)}, {source} has {tuple(names)}')
+    return np.array([list(names).index(name) for name in wanted], np.int64)
+
+
+def to_command(torque: Vector) -> Float64MultiArray:
+    """Make the command of an effort controller from torques (n,) [N·m] in its joint order."""
+    return Float64MultiArray(data=torque.tolist())
+
+
+def to_joint_state(
+    names: Sequence[str], position: Vector, velocity: Vector, effort: Vector, stamp: Time
+) -> JointState:
+    """Make a JointState from (n,) arrays in [rad], [rad/s] and [N·m]."""
+    return JointState(
+        header=Header(stamp=stamp),
+        name=list(names),
+        position=position.tolist(),
+        velocity=velocity.tolist(),
+        effort=effort.tolist(),
+    )
+
+
+def read_point(message: PointStamped, base_frame: str) -> Vector:
+    """Return the point (3,) [m], which must be given in the base frame.
+
+    Raises:
+        SpecMismatch: the frame is another one (none is taken as the base), or a number is bad.
+    """
+    frame = message.header.frame_id
+    if base_frame and frame not in ('', base_frame):
+        raise SpecMismatch(f'goal is in frame {frame!r}, must be in {base_frame!r}')
+    point = np.array([message.point.x, message.point.y, message.point.z])
+    if not np.isfinite(point).all():
+        raise SpecMismatch(f'goal {point.tolist()} is not finite')
+    return point
+
+
+def to_point(point: Vector, frame: str, stamp: Time) -> PointStamped:
+    """Make a PointStamped from (3,) [m]."""
+    x, y, z = point.tolist()
+    return PointStamped(header=Header(stamp=stamp, frame_id=frame), point=Point(x=x, y=y, z=z))
+
+
+def to_markers(points: Mapping[str, tuple[Vector, str]], frame: str, stamp: Time) -> MarkerArray:
+    """Make a sphere per point.
+
+    Args:
+        points: by name, the point (3,) [m] and the colour's name, one of `COLOURS`.
+        frame: frame of all points.
+        stamp: time of all points.
+    """
+    markers = []
+    for name, (point, colour) in points.items():
+        marker = Marker(
+            header=Header(stamp=stamp, frame_id=frame), ns=name, type=Marker.SPHERE, id=0
+        )
+        marker.pose.position = to_point(point, frame, stamp).point
+        marker.pose.orientation.w = 1.0
+        marker.scale.x = marker.scale.y = marker.scale.z = 0.05
+        marker.color = COLOURS[colour]
+        markers.append(marker)
+    return MarkerArray(markers=markers)
+
+
+COLOURS = {
+    'green': ColorRGBA(r=0.2, g=0.8, b=0.3, a=0.6),
+    'orange': ColorRGBA(r=1.0, g=0.55, b=0.1, a=0.9),
+}
+
+
+def to_status(
+    name: str, level: str, message: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    """Make one line of diagnostics; `level` is one of `LEVELS`."""
+    return DiagnosticStatus(
+        name=name,
+        level=LEVELS[level],
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )

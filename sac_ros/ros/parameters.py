@@ -1,0 +1,70 @@
+"""A configuration class as ROS parameters: type, default, description and range in one place."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+
+from sac_ros.config import Checked, Setting, build, settings
+from sac_ros.errors import ConfigError
+
+INT64 = 2**63 - 1
+Config = TypeVar('Config', bound=Checked)
+
+
+def declare(node: Node, cls: type[Config]) -> Config:
+    """Declare every setting of `cls` as a read-only parameter and return what was given.
+
+    The setting `gamma` of the group `sac` is the parameter `sac.gamma`.
+
+    Raises:
+        ConfigError: a given value has the wrong type or lies outside its range.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings(cls):
+        default = setting.type(setting.default)
+        try:
+            values[setting.name] = node.declare_parameter(
+                setting.name, default, descriptor(setting)
+            ).value
+        except ParameterException as error:
+            raise ConfigError(_explain(setting, error)) from error
+    for name in sorted(undeclared(node)):
+        node.get_logger().warning(f'parameter {name!r} is given but unknown; it is ignored')
+    config: Config = build(cls, values)
+    return config
+
+
+def descriptor(setting: Setting) -> ParameterDescriptor:
+    """Return the description, and the range or the allowed words, of one setting."""
+    result = ParameterDescriptor(description=setting.text, read_only=True)
+    if setting.choices:
+        result.additional_constraints = f'one of {", ".join(setting.choices)}'
+    if math.isinf(setting.low) and math.isinf(setting.high):
+        return result
+    if setting.type is float:
+        bounds = FloatingPointRange(from_value=float(setting.low), to_value=float(setting.high))
+        result.floating_point_range = [bounds]
+    elif setting.type is int:
+        low, high = max(setting.low, -INT64), min(setting.high, INT64)
+        result.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+    return result
+
+
+def undeclared(node: Node) -> set[str]:
+    """Name the parameters that were given to this node, on its command line or in a file,
+    but are not declared.
+    """
+    given: dict[str, Any] = getattr(node, '_parameter_overrides', {})  # rclpy has no public way
+    return {name for name in given if not node.has_parameter(name)}
+
+
+def _explain(setting: Setting, error: ParameterException) -> str:
+    reason = ' '.join(str(error).split())
+    hint = '; write it with a decimal point' if setting.type is float else ''
+    wrong_type = 'expecting type' in reason
+    return f'parameter {setting.name} ({setting.text}): {reason}{hint if wrong_type else ""}'

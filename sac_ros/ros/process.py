@@ -1,0 +1,92 @@
+"""How a node's process starts and ends: one clear line for bad input, last words on a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from sac_ros.errors import ConfigError, SacRosError
+
+BAD_INPUT = 2
+
+
+class StopRequest:
+    """Turns SIGINT and SIGTERM into a flag, so that ROS still works for the last words.
+
+    A process group's Ctrl-C can reach a process twice: asking again changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+
+class ClosingNode(Node):
+    """A node that has something to say or save before it goes."""
+
+    def close(self) -> None:
+        """Do what must be done while ROS still works; called once, after errors too."""
+
+
+def initialize(arguments: Sequence[str] | None = None) -> None:
+    """Start ROS without its signal handlers, which would silence publishers first.
+
+    Raises:
+        ConfigError: the ROS arguments or a parameter file cannot be read.
+    """
+    try:
+        rclpy.init(
+            args=None if arguments is None else list(arguments),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(' '.join(str(error).split())) from error
+
+
+def run_node(
+    name: str, make: Callable[[], ClosingNode], arguments: Sequence[str] | None = None
+) -> int:
+    """Make a node and spin it until SIGINT or SIGTERM.
+
+    Returns:
+        Exit status: 0 after a signal, 2 after bad input, which is told in one line.
+    """
+    stop = StopRequest()
+
+    def spin() -> None:
+        node = make()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        try:
+            while not stop.requested:
+                executor.spin_once(timeout_sec=0.05)
+        finally:
+            node.close()
+            executor.shutdown()
+            node.destroy_node()
+
+    return run_ros(name, spin, arguments)
+
+
+def run_ros(name: str, work: Callable[[], None], arguments: Sequence[str] | None = None) -> int:
+    """Do work between the start and the shutdown of ROS; bad input becomes one line and 2."""
+    try:
+        initialize(arguments)
+        work()
+    except SacRosError as error:
+        sys.stderr.write(f'{name}: {type(error).__name__}: {error}\n')
+        return BAD_INPUT
+    finally:
+        rclpy.try_shutdown()
+    return 0

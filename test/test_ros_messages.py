@@ -1,0 +1,89 @@
+"""Messages from and to numpy."""
+
+import math
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PointStamped
+from sensor_msgs.msg import JointState
+
+from sac_ros.errors import SpecMismatch
+from sac_ros.ros import messages
+
+NAMES = ('j1', 'j2', 'j3')
+
+
+def joint_state(names, **changes):
+    n = len(names)
+    fields = {'position': [float(name[1:]) for name in names], 'velocity': [0.5] * n}
+    return JointState(name=list(names), **(fields | changes))
+
+
+@pytest.mark.parametrize(
+    'names', [NAMES, ('j3', 'j1', 'j2'), ('j9', 'j2', 'j3', 'j1'), ('j2', 'j1', 'j8', 'j3')]
+)
+def test_joints_are_found_by_name(names):
+    reader = messages.JointReader(NAMES)
+    for _ in range(2):
+        position, velocity = reader.read(joint_state(names))
+        assert position.tolist() == [1.0, 2.0, 3.0]
+        assert velocity.tolist() == [0.5] * 3
+
+
+def test_a_changed_order_is_noticed():
+    reader = messages.JointReader(NAMES)
+    reader.read(joint_state(NAMES))
+    assert reader.read(joint_state(('j2', 'j3', 'j1')))[0].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize('names', [('j1', 'j2'), ('j1', 'j2', 'j3', 'j3'), (), ('a', 'b', 'c')])
+def test_wrong_joints_show_both_sides(names):
+    message = JointState(name=list(names), position=[0.0] * len(names))
+    with pytest.raises(SpecMismatch) as error:
+        messages.JointReader(NAMES).read(message)
+    assert str(NAMES) in str(error.value) and str(tuple(names)) in str(error.value)
+
+
+@pytest.mark.parametrize('what', ['position', 'velocity'])
+@pytest.mark.parametrize('length', [0, 2, 4])
+def test_arrays_of_another_length_are_refused(what, length):
+    with pytest.raises(SpecMismatch, match=f'{length} values of {what} for 3 joints'):
+        messages.JointReader(NAMES).read(joint_state(NAMES, **{what: [0.0] * length}))
+
+
+def test_stamps_keep_nanoseconds():
+    stamp = messages.to_stamp(12.000000042)
+    assert (stamp.sec, stamp.nanosec) == (12, 42)
+    assert messages.to_stamp(0.9999999999).sec == 1
+
+
+def test_commands_and_joint_states_carry_the_arrays():
+    values = np.array([1.5, -2.5, 0.0])
+    assert messages.to_command(values).data.tolist() == values.tolist()
+    state = messages.to_joint_state(NAMES, values, 2 * values, 3 * values, messages.to_stamp(1))
+    assert list(state.name) == list(NAMES)
+    assert state.position.tolist() == values.tolist()
+    assert state.velocity.tolist() == (2 * values).tolist()
+    assert state.effort.tolist() == (3 * values).tolist()
+
+
+def test_a_goal_must_be_finite_and_in_the_base_frame():
+    point = np.array([0.1, 0.2, 0.3])
+    for frame in ('', 'base'):
+        message = messages.to_point(point, frame, messages.to_stamp(0))
+        assert messages.read_point(message, 'base').tolist() == point.tolist()
+    with pytest.raises(SpecMismatch, match="frame 'camera', must be in 'base'"):
+        messages.read_point(messages.to_point(point, 'camera', messages.to_stamp(0)), 'base')
+    bad = PointStamped()
+    bad.point.y = math.inf
+    with pytest.raises(SpecMismatch, match='not finite'):
+        messages.read_point(bad, 'base')
+
+
+def test_markers_and_status():
+    point = np.array([0.1, 0.2, 0.3])
+    marks = messages.to_markers({'tip': (point, 'orange')}, 'base', messages.to_stamp(3))
+    assert marks.markers[0].header.frame_id == 'base'
+    assert marks.markers[0].pose.position.z == 0.3
+    status = messages.to_status('policy', 'warn', 'READY', {'faults': 2})
+    assert status.values[0].value == '2' and status.level == messages.LEVELS['warn']

@@ -1,0 +1,98 @@
+"""Configuration classes as ROS parameters."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import rclpy
+from rcl_interfaces.msg import ParameterType
+from rclpy.parameter import Parameter
+
+from sac_ros.config import ArmConfig, Checked, TrainConfig, flatten, setting, settings
+from sac_ros.errors import ConfigError
+from sac_ros.ros.parameters import declare
+
+
+@dataclass(frozen=True)
+class Inner(Checked):
+    """A group."""
+
+    rate: float = setting(2.0, 'a rate [Hz]', 0.5, 10)
+    count: int = setting(3, 'a count', 1)
+
+
+@dataclass(frozen=True)
+class Outer(Checked):
+    """All types."""
+
+    name: str = setting('blue', 'a colour', choices=('blue', 'red'))
+    flag: bool = setting(True, 'a flag')
+    free: float = setting(0, 'any number')
+    inner: Inner = field(default_factory=Inner)
+
+
+@pytest.fixture
+def make_node(domain):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain, args=[])
+    nodes = []
+
+    def make(**given):
+        overrides = [Parameter(name.replace('__', '.'), value=v) for name, v in given.items()]
+        node = rclpy.create_node('a_node', context=context, parameter_overrides=overrides)
+        nodes.append(node)
+        return node
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    context.try_shutdown()
+
+
+def test_defaults_and_given_values(make_node):
+    assert declare(make_node(), Outer) == Outer()
+    node = make_node(name='red', inner__rate=4.0, inner__count=9)
+    assert declare(node, Outer) == Outer('red', inner=Inner(4.0, 9))
+
+
+def test_descriptors_hold_text_and_range(make_node):
+    node = make_node()
+    declare(node, Outer)
+    rate = node.describe_parameter('inner.rate')
+    assert rate.description == 'a rate [Hz]' and rate.read_only
+    assert rate.type == ParameterType.PARAMETER_DOUBLE
+    assert rate.floating_point_range[0].from_value == 0.5
+    assert node.describe_parameter('inner.count').integer_range[0].from_value == 1
+    assert 'blue, red' in node.describe_parameter('name').additional_constraints
+    assert node.describe_parameter('free').type == ParameterType.PARAMETER_DOUBLE
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'inner__rate': 11.0},
+        {'inner__rate': float('nan')},
+        {'inner__rate': 3},
+        {'inner__count': 0},
+        {'inner__count': 1.5},
+        {'name': 'green'},
+        {'flag': 'yes'},
+    ],
+)
+def test_bad_values_are_one_line(make_node, given):
+    name = next(iter(given)).replace('__', '.')
+    with pytest.raises(ConfigError) as error:
+        declare(make_node(**given), Outer)
+    assert name in str(error.value) and '\n' not in str(error.value)
+
+
+def test_parameters_are_fixed_after_the_start(make_node):
+    node = make_node()
+    declare(node, Outer)
+    assert not node.set_parameters([Parameter('flag', value=False)])[0].successful
+
+
+@pytest.mark.parametrize('cls', [ArmConfig, TrainConfig])
+def test_every_real_setting_can_be_declared(make_node, cls):
+    node = make_node()
+    assert flatten(declare(node, cls)) == flatten(cls())
+    assert all(node.describe_parameter(s.name).description for s in settings(cls))
