@@ -1,0 +1,74 @@
+"""A replay buffer on disk that outlives crashes: one writing process, any number of readers.
+
+A directory of segment files of packed records (replay_format) is seen as one matrix (replay_map),
+so that sampling is one gather (replay_records). Appending is one write call (replay_writer).
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sac_ros.replay_format import (
+    Layout,
+    Source,
+    read_spec,
+    segment_numbers,
+    segment_records,
+)
+from sac_ros.replay_records import Records
+from sac_ros.replay_writer import ReplayWriter
+from sac_ros.spec import PolicySpec
+
+__all__ = ['Records', 'ReplayReader', 'ReplayWriter', 'Source']
+
+_log = logging.getLogger(__name__)
+
+
+class ReplayReader(Records):
+    """Read a replay directory while another process writes it.
+
+    Args:
+        directory: the replay directory.
+        spec: what the transitions must be for; None takes what the directory says.
+
+    Raises:
+        ReplayError: there is no such replay directory.
+        SpecMismatch: it belongs to another robot or task.
+    """
+
+    def __init__(self, directory: str | Path, spec: PolicySpec | None = None) -> None:
+        directory = Path(directory)
+        found = read_spec(directory)
+        if spec is not None:
+            spec.check_same(found, 'this run', f'replay directory {directory}')
+        layout = Layout.of(found)
+        super().__init__(directory, found, segment_records(directory, layout))
+        self._follow_directory()
+        self._scan(to_the_end=True)
+        if len(self.holes):
+            _log.warning('%s: %d damaged records are skipped', directory, len(self.holes))
+
+    def refresh(self) -> int:
+        """Take in what was appended meanwhile; returns how many new records there are.
+
+        Costs a look at two numbers when there is nothing new.
+        """
+        end = self._state[0]
+        if end + 1 < self._mapped:
+            row = end - self._base
+            new = self.layout.sequence(self._matrix[row : row + 2])
+            if new[0] != end and new[1] != end + 1:
+                return 0
+        else:
+            self._follow_directory()
+        return self._scan(to_the_end=False)
+
+    def _follow_directory(self) -> None:
+        """Map new segments and let go of dropped ones."""
+        if not self._segment_records:
+            self._segment_records = segment_records(self.directory, self.layout)
+        numbers = segment_numbers(self.directory)
+        if numbers:
+            self._show_segments(numbers)
+            self._forget_before(numbers[0] * self._segment_records)

@@ -1,0 +1,108 @@
+"""The few calls through which a replay writer touches the disk, and the lock of its directory.
+
+They are methods of one small class so that a test can fail, shorten or record every one of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from sac_ros.errors import ReplayError
+from sac_ros.replay_format import LOCK_FILE
+
+
+class Files:
+    """The operating system's calls, one method each; all raise OSError."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open a file and return its descriptor."""
+        return os.open(path, flags | os.O_CLOEXEC, 0o644)
+
+    def allocate(self, fd: int, size: int) -> None:
+        """Give a file `size` bytes of real disk space, so that writing into it cannot run out."""
+        os.posix_fallocate(fd, 0, size)
+
+    def write(self, fd: int, data: memoryview, offset: int) -> int:
+        """Write at an offset; may write less than asked and returns how much."""
+        return os.pwrite(fd, data, offset)
+
+    def sync(self, fd: int) -> None:
+        """Wait until the contents of a file survive power loss."""
+        os.fdatasync(fd)
+
+    def sync_directory(self, path: Path) -> None:
+        """Wait until the names in a directory survive power loss."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file another name, replacing what had it."""
+        os.replace(source, target)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file."""
+        os.unlink(path)
+
+
+def write_all(files: Files, fd: int, data: memoryview, offset: int) -> None:
+    """Write every byte at an offset or raise OSError."""
+    done = files.write(fd, data, offset)
+    while done < len(data):  # a nearly full disk takes a part and then says why
+        step = files.write(fd, data[done:], offset + done)
+        if step == 0:
+            raise OSError(5, 'the file system takes no more bytes')
+        done += step
+
+
+def create(files: Files, path: Path, content: bytes = b'', size: int = 0) -> None:
+    """Make a file of `content`, or of `size` zero bytes, that is there whole or not at all."""
+    temporary = path.with_suffix('.tmp')
+    fd = files.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        if size:
+            files.allocate(fd, size)
+        if content:
+            write_all(files, fd, memoryview(content), 0)
+        files.sync(fd)
+        files.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove(temporary)  # give a full disk its space back
+        raise
+    finally:
+        os.close(fd)
+    files.sync_directory(path.parent)
+
+
+class Lock:
+    """One writer per directory; the kernel lets go of it when the process dies."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / LOCK_FILE
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._fd, 256).decode(errors='replace').strip() or 'another process'
+            os.close(self._fd)
+            raise ReplayError(
+                f'{directory} is being written by {holder}; stop it or use another directory'
+            ) from error
+        try:
+            text = f'process {os.getpid()} on {socket.gethostname()}'.ljust(128)
+            os.pwrite(self._fd, text.encode(), 0)
+        except OSError:
+            pass  # a full disk must not keep the holder out; only the name is missing
+
+    def release(self) -> None:
+        """Let another writer in."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)

@@ -1,0 +1,178 @@
+"""How transitions lie on disk: one self-verifying record, and the directory that holds them.
+
+docs/replay.md describes the same bytes for readers written without this package.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from enum import IntEnum
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.errors import ReplayError, SpecMismatch
+from sac_ros.spec import PolicySpec, Transition
+
+RECORD_VERSION = 1
+SPEC_FILE = 'spec.json'
+LOCK_FILE = 'lock'
+ARCHIVE = 'archive'
+SUFFIX = '.seg'
+TRAILER = Struct('<qQIII')  # stamp [ns], sequence, episode, policy hash, flags; the CRC follows
+TRAILER_WORDS = 8
+ALIGN_WORDS = 4  # 16 bytes: the 64-bit fields of the trailer are aligned in every row
+PAGE = 65_536  # [bytes] largest memory page of the machines that run ROS 2
+
+Rows = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+class Source(IntEnum):
+    """Where a transition was lived."""
+
+    SIM = 0
+    REAL = 1
+    HUMAN = 2
+
+
+TRUNCATED = 1  # bit 0 of the flags; bits 1-2 are the source, bits 24-31 the record's version
+
+
+def flags_of(truncated: bool, source: Source) -> int:
+    """The flag word of a record."""
+    return RECORD_VERSION << 24 | int(source) << 1 | (TRUNCATED if truncated else 0)
+
+
+class Layout:
+    """Where each part of a record lies, in 32-bit words.
+
+    A record is [observation, action, reward, terminated, next_observation, padding, trailer].
+    """
+
+    def __init__(self, n_observation: int, n_action: int) -> None:
+        if sys.byteorder != 'little':
+            raise ReplayError(
+                'the replay format is little-endian and this machine is not; use another machine'
+            )
+        self.n_observation, self.n_action = n_observation, n_action
+        self.reward = n_observation + n_action
+        self.terminated = self.reward + 1
+        self.next = self.reward + 2
+        self.payload = self.next + n_observation
+        self.words = -(-(self.payload + TRAILER_WORDS) // ALIGN_WORDS) * ALIGN_WORDS
+        self.trailer = self.words - TRAILER_WORDS
+        self.record_bytes = 4 * self.words
+
+    @classmethod
+    def of(cls, spec: PolicySpec) -> Layout:
+        """The layout of the transitions of one specification."""
+        return cls(spec.n_observation, spec.n_action)
+
+    def split(self, rows: Any) -> Transition:
+        """View packed rows (..., words), numpy or torch, as a Transition of (...,) columns."""
+        return Transition(
+            rows[..., : self.n_observation],
+            rows[..., self.n_observation : self.reward],
+            rows[..., self.reward],
+            rows[..., self.terminated],
+            rows[..., self.next : self.payload],
+        )
+
+    def sequence(self, rows: Rows) -> NDArray[np.uint64]:
+        """Sequence numbers of packed rows (..., words), as a view (...,)."""
+        return rows.view(np.uint64)[..., self.trailer // 2 + 1]
+
+    def stamp(self, rows: Rows) -> NDArray[np.int64]:
+        """Steady-clock stamps [ns] of packed rows (..., words), as a view (...,)."""
+        return rows.view(np.int64)[..., self.trailer // 2]
+
+    def episode(self, rows: Rows) -> NDArray[np.uint32]:
+        """Episode numbers of packed rows (..., words), as a view (...,)."""
+        return rows.view(np.uint32)[..., self.trailer + 4]
+
+    def policy_hash(self, rows: Rows) -> NDArray[np.uint32]:
+        """Hashes of the acting policies of packed rows (..., words), as a view (...,)."""
+        return rows.view(np.uint32)[..., self.trailer + 5]
+
+    def flags(self, rows: Rows) -> NDArray[np.uint32]:
+        """Flag words of packed rows (..., words), as a view (...,)."""
+        return rows.view(np.uint32)[..., self.trailer + 6]
+
+    def truncated(self, rows: Rows) -> Mask:
+        """Whether each row (..., words) was cut off without being terminal, (...,)."""
+        truncated: Mask = (self.flags(rows) & np.uint32(TRUNCATED)) != 0
+        return truncated
+
+    def source(self, rows: Rows) -> NDArray[np.uint32]:
+        """The `Source` of each row (..., words), (...,)."""
+        source: NDArray[np.uint32] = (self.flags(rows) >> np.uint32(1)) & np.uint32(3)
+        return source
+
+    def valid(self, rows: Rows, first: int) -> Mask:
+        """Which of the contiguous rows (n, words) are whole and are record first, first+1, ...
+
+        Only rows whose sequence number and version fit pay for a checksum: empty space is cheap.
+        """
+        expected = np.arange(first, first + len(rows), dtype=np.uint64)
+        fits: Mask = self.sequence(rows) == expected
+        fits &= (self.flags(rows) >> np.uint32(24)) == RECORD_VERSION
+        where = np.flatnonzero(fits)
+        if not where.size:
+            return fits
+        data, crc32, covered = rows.data.cast('B'), zlib.crc32, self.record_bytes - 4
+        starts = (where * self.record_bytes).tolist()
+        computed = np.fromiter(
+            (crc32(data[start : start + covered]) for start in starts), np.uint32, where.size
+        )
+        fits[where] = computed == rows.view(np.uint32)[where, -1]
+        return fits
+
+    def whole_pages(self, records: int) -> int:
+        """Round a number of records up so that they fill whole memory pages of any machine."""
+        step = PAGE // int(np.gcd(PAGE, self.record_bytes))
+        return max(-(-records // step), 1) * step
+
+
+def segment_path(directory: Path, number: int) -> Path:
+    """Path of a segment; segment k holds the records k*R to (k+1)*R - 1."""
+    return directory / f'{number:010d}{SUFFIX}'
+
+
+def segment_numbers(directory: Path) -> list[int]:
+    """Numbers of the segments that are there, in order."""
+    return sorted(int(path.stem) for path in directory.glob('*' + SUFFIX) if path.stem.isdecimal())
+
+
+def segment_records(directory: Path, layout: Layout) -> int:
+    """Records per segment of a directory, 0 where it holds no segment yet."""
+    sizes = [path.stat().st_size for path in directory.glob('*' + SUFFIX)]
+    return layout.whole_pages(max(sizes) // layout.record_bytes) if sizes else 0
+
+
+def read_spec(directory: Path) -> PolicySpec:
+    """The specification of a replay directory.
+
+    Raises:
+        ReplayError: the directory is missing or is not a replay directory.
+        SpecMismatch: its specification has another version or cannot be read.
+    """
+    if not directory.is_dir():
+        raise ReplayError(f'no replay directory {directory}; check the path, or record one first')
+    try:
+        text = (directory / SPEC_FILE).read_text()
+    except FileNotFoundError:
+        raise ReplayError(
+            f'{directory} is not a replay directory: it has no {SPEC_FILE}; '
+            'name one that has, or put the specification of its robot there'
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReplayError(f'cannot read {directory / SPEC_FILE}: {error}') from error
+    try:
+        return PolicySpec.from_json(text)
+    except SpecMismatch as error:
+        raise SpecMismatch(f'{directory / SPEC_FILE}: {error}') from error

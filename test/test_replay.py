@@ -1,0 +1,252 @@
+"""Record i carries the value i: through wrap-around, reopening, readers and damage."""
+
+import logging
+import os
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+from sac_ros.errors import ReplayError, SpecMismatch
+from sac_ros.replay import ReplayReader, ReplayWriter, Source
+from sac_ros.replay_format import Layout
+from sac_ros.spec import ObservationField, PolicySpec, Transition
+
+SMALL = 512  # records per segment, the least for 128-byte records
+
+
+def make_spec(n_observation=10, n_action=2):
+    n = n_action
+    return PolicySpec(
+        joint_names=tuple(f'joint_{i}' for i in range(n)),
+        observation=(ObservationField('position', n_observation, 'rad'),),
+        torque_limit=(2.0,) * n,
+        position_lower=(-1.0,) * n,
+        position_upper=(1.0,) * n,
+        velocity_limit=(1.0,) * n,
+        control_period=0.05,
+        model_hash='test',
+    )
+
+
+def transition(i, spec=None, terminated=False):
+    """A transition whose every number tells that it is number i."""
+    spec = spec or make_spec()
+    observation = i + np.arange(spec.n_observation) / 16
+    return Transition(observation, np.full(spec.n_action, -i), i, terminated, observation + 1)
+
+
+def fill(writer, first, last, **options):
+    for i in range(first, last):
+        assert writer.append(transition(i, writer.spec), truncated=False, **options) == i
+
+
+def assert_rows(records, sequences):
+    """Row i carries the value i in every column."""
+    rows = records.rows(np.asarray(sequences))
+    got = records.layout.split(rows)
+    n = np.asarray(sequences, np.float64)[:, None]
+    observation = n + np.arange(records.spec.n_observation) / 16
+    np.testing.assert_array_equal(got.observation, observation.astype(np.float32))
+    np.testing.assert_array_equal(got.next_observation, (observation + 1).astype(np.float32))
+    np.testing.assert_array_equal(got.action, np.broadcast_to(-n, got.action.shape))
+    np.testing.assert_array_equal(got.reward, n[:, 0])
+    np.testing.assert_array_equal(records.layout.sequence(rows), n[:, 0])
+
+
+def test_records_survive_reopening_across_segments(tmp_path):
+    total = 0
+    for _ in range(4):
+        with ReplayWriter(tmp_path / 'r', make_spec(), segment_records=SMALL) as writer:
+            assert len(writer) == total
+            fill(writer, total, total + 3 * SMALL // 2)
+            total += 3 * SMALL // 2
+            assert_rows(writer, np.arange(total))
+    reader = ReplayReader(tmp_path / 'r', make_spec())
+    assert len(reader) == total
+    assert_rows(reader, np.arange(total))
+
+
+@pytest.mark.parametrize('n_observation', [1, 2, 3, 4, 5, 6, 7, 8, 24])
+def test_every_record_size_maps_and_reads_back(tmp_path, n_observation):
+    spec = make_spec(n_observation, 3)
+    with ReplayWriter(tmp_path / 'r', spec, segment_records=1) as writer:
+        rounded = writer.layout.whole_pages(1)
+        fill(writer, 0, rounded + 10)
+    reader = ReplayReader(tmp_path / 'r')
+    assert_rows(reader, np.arange(rounded + 10))
+
+
+def test_ring_keeps_the_newest_and_drops_whole_segments(tmp_path):
+    writer = ReplayWriter(tmp_path / 'r', make_spec(), capacity=3 * SMALL, segment_records=SMALL)
+    reader = ReplayReader(tmp_path / 'r')
+    for i in range(SMALL * 200):  # far past the addresses reserved at first
+        writer.append(transition(i), truncated=False)
+        if i % 97 == 0:
+            reader.refresh()
+            kept = np.arange(writer.start, writer.end)
+            assert min(i + 1, 3 * SMALL) <= len(kept) <= 4 * SMALL
+            assert_rows(writer, kept)
+            assert_rows(reader, np.arange(reader.start, reader.end))
+    segments = list((tmp_path / 'r').glob('*.seg'))
+    assert len(segments) <= 4
+    writer.close()
+    reopened = ReplayReader(tmp_path / 'r')
+    assert reopened.end == SMALL * 200
+    assert_rows(reopened, np.arange(reopened.start, reopened.end))
+
+
+def test_ring_archive_is_itself_a_replay_of_everything_dropped(tmp_path):
+    with ReplayWriter(
+        tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL, archive=True
+    ) as writer:
+        fill(writer, 0, 10 * SMALL)
+        kept = writer.start
+    archive = ReplayReader(tmp_path / 'r' / 'archive', make_spec())
+    assert (archive.start, archive.end) == (0, kept)
+    assert_rows(archive, np.arange(kept))
+
+
+def test_reader_sees_new_records_without_reopening(tmp_path):
+    writer = ReplayWriter(tmp_path / 'r', make_spec(), segment_records=SMALL)
+    reader = ReplayReader(tmp_path / 'r')
+    assert len(reader) == 0
+    for i in range(3 * SMALL):
+        writer.append(transition(i), truncated=False)
+        assert reader.refresh() == 1
+        assert len(reader) == i + 1
+        assert reader.refresh() == 0
+    assert_rows(reader, np.arange(3 * SMALL))
+
+
+def test_episodes_move_on_at_their_end_and_at_reopening(tmp_path):
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        for i in range(12):
+            writer.append(transition(i, terminated=i == 3), truncated=i == 7)
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        writer.append(transition(12), truncated=False, source=Source.HUMAN, policy_hash=0xFFFFFFFF)
+        rows = writer.rows(np.arange(13))
+    layout = writer.layout
+    assert layout.episode(rows).tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3]
+    assert np.flatnonzero(layout.truncated(rows)).tolist() == [7]
+    assert np.flatnonzero(layout.split(rows).terminated).tolist() == [3]
+    assert layout.source(rows).tolist() == [Source.SIM] * 12 + [Source.HUMAN]
+    assert layout.policy_hash(rows)[-1] == 0xFFFFFFFF
+    assert (np.diff(layout.stamp(rows)) > 0).all()
+
+
+def test_a_zero_record_of_any_size_does_not_verify():
+    for n_observation in range(1, 400):
+        layout = Layout(n_observation, 3)
+        assert not layout.valid(np.zeros((1, layout.words), np.float32), 0).any()
+        assert zlib.crc32(bytes(layout.record_bytes - 4)) != 0
+
+
+def test_another_robot_is_refused_and_nothing_is_touched(tmp_path):
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        fill(writer, 0, 10)
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (tmp_path / 'r').iterdir()}
+    for open_it in (ReplayWriter, ReplayReader):
+        with pytest.raises(SpecMismatch, match='different robots'):
+            open_it(tmp_path / 'r', make_spec(11))
+    after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (tmp_path / 'r').iterdir()}
+    assert before == after
+
+
+def test_missing_and_foreign_directories_are_named(tmp_path):
+    with pytest.raises(ReplayError, match='no replay directory'):
+        ReplayReader(tmp_path / 'missing')
+    (tmp_path / 'photo.jpg').write_bytes(b'x')
+    with pytest.raises(ReplayError, match=r'no spec\.json'):
+        ReplayReader(tmp_path)
+    with pytest.raises(ReplayError, match=r'photo\.jpg'):
+        ReplayWriter(tmp_path, make_spec())
+    with pytest.raises(ReplayError, match='is a file'):
+        ReplayWriter(tmp_path / 'photo.jpg', make_spec())
+    assert [p.name for p in tmp_path.iterdir()] == ['photo.jpg']
+
+
+def test_a_second_writer_is_told_who_holds_the_directory(tmp_path):
+    script = (
+        'import sys, test_replay as t\n'
+        'from sac_ros.replay import ReplayWriter\n'
+        'writer = ReplayWriter(sys.argv[1], t.make_spec())\n'
+        'print("ready", flush=True)\n'
+        'sys.stdin.read()\n'
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, '-c', script, tmp_path / 'r'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': path},
+    ) as holder:
+        assert holder.stdout.readline() == b'ready\n'
+        with pytest.raises(ReplayError, match=f'process {holder.pid} on'):
+            ReplayWriter(tmp_path / 'r', make_spec())
+        holder.kill()
+    ReplayWriter(tmp_path / 'r', make_spec()).close()
+
+
+def test_bad_transitions_are_refused_and_store_nothing(tmp_path):
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        fill(writer, 0, 3)
+        good = transition(3)
+        bad = [
+            good._replace(observation=good.observation[:2]),
+            good._replace(next_observation=1.0),
+            good._replace(action=np.zeros(3)),
+            good._replace(reward=np.nan),
+            good._replace(next_observation=good.observation * np.inf),
+        ]
+        for wrong in bad:
+            with pytest.raises(ReplayError):
+                writer.append(wrong, truncated=False)
+        with pytest.raises(ReplayError, match='policy_hash'):
+            writer.append(good, truncated=False, policy_hash=-1)
+        huge = good._replace(action=np.full(2, 3e38))  # finite, though its square is not
+        with np.errstate(over='ignore'):
+            assert writer.append(huge, truncated=False) == 3
+    assert len(ReplayReader(tmp_path / 'r')) == 4
+
+
+def test_closed_writer_says_so(tmp_path):
+    writer = ReplayWriter(tmp_path / 'r', make_spec())
+    fill(writer, 0, 5)
+    writer.close()
+    writer.close()
+    with pytest.raises(ReplayError, match='closed'):
+        writer.append(transition(5), truncated=False)
+
+
+def test_lost_spec_file_costs_nothing(tmp_path):
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        fill(writer, 0, 50)
+    (tmp_path / 'r' / 'spec.json').unlink()
+    with pytest.raises(ReplayError, match='belong to another robot'):
+        ReplayWriter(tmp_path / 'r', make_spec(11))
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        assert_rows(writer, np.arange(50))
+    assert len(ReplayReader(tmp_path / 'r', make_spec())) == 50
+
+
+def test_a_damaged_record_is_skipped_reported_and_never_drawn(tmp_path, caplog):
+    with ReplayWriter(tmp_path / 'r', make_spec(), segment_records=SMALL) as writer:
+        fill(writer, 0, 2 * SMALL)
+        width = writer.layout.record_bytes
+    damaged = [0, 7, 8, SMALL - 1, SMALL + 5]
+    for sequence in damaged:
+        with (tmp_path / 'r' / f'{sequence // SMALL:010d}.seg').open('r+b') as file:
+            file.seek(sequence % SMALL * width + sequence % width)
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 0x10]))
+    with caplog.at_level(logging.WARNING):
+        reader = ReplayReader(tmp_path / 'r')
+    assert '5 damaged records are skipped' in caplog.text
+    assert reader.holes.tolist() == damaged
+    assert len(reader) == 2 * SMALL - 5
+    drawn = reader.sample(200_000, np.random.default_rng(0)).reward
+    assert set(drawn.astype(int)) == set(range(2 * SMALL)) - set(damaged)
