@@ -96,10 +96,6 @@ class SafetyFilter:
         """The torque that was let through last, (n,) [N·m]."""
         return np.array(self._last)
 
-    def start_from(self, torque: Vector) -> None:
-        """Say what was really published last, so that the rate guard counts from there."""
-        self._last = np.array(torque, dtype=np.float64)
-
     def apply(self, torque: Vector, position: Vector, velocity: Vector, dt: float) -> Guarded:
         """Return the torque that may be published, (n,) [N·m].
 

@@ -110,14 +110,17 @@ class Supervisor:
         Silence must show in two checks running before it counts: in between, joint states that
         were waiting while this process itself was held up have been handled.
         """
-        age = self._age(now)
-        stale = age > self._decay_after
+        age, stale = self._age(now), self.silent(now)
         if self.moving and stale and self._was_stale:
             if age > self._fault_after:
                 self.fault(f'no joint state for {1000 * self._fault_after:.0f} ms')
             elif self.state is not State.DEGRADED:
                 self._enter(State.DEGRADED, 'joint states are late')
         self._was_stale = stale
+
+    def silent(self, now: float) -> bool:
+        """Whether joint states are late."""
+        return self._age(now) > self._decay_after
 
     def share(self, now: float) -> float:
         """Return the policy's share in the command, from 0 to 1: ramp times decay."""
@@ -139,12 +142,10 @@ class Supervisor:
         if self.moving:
             return ''
         refusal = self._refusal(now) or obstacle
-        if refusal:
-            self.counts['enable refused'] += 1
-            return refusal
-        self._ramp_start = now
-        self._enter(State.RAMP, '')
-        return ''
+        if not refusal:
+            self._ramp_start = now
+            self._enter(State.RAMP, '')
+        return refusal
 
     def disable(self) -> None:
         """Go back to commanding the fallback."""

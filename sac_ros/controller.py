@@ -1,0 +1,175 @@
+"""From joint state to torque: policy, guards and state machine together, without ROS.
+
+Two rates: the policy is asked once per control period, and its torque goes through the guards
+anew with every joint state, because robots stop when commands come slower than about 20 ms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.errors import PolicyError
+from sac_ros.policy import OnnxPolicy
+from sac_ros.safety import SafetyConfig, SafetyFilter
+from sac_ros.supervisor import State, Supervisor, SupervisorConfig
+
+Vector = NDArray[np.float64]
+
+
+class Controller:
+    """Turns joint states into torques that may be published. Time is a steady clock's [s]."""
+
+    def __init__(
+        self, policy: OnnxPolicy, safety: SafetyConfig, supervision: SupervisorConfig
+    ) -> None:
+        """Take a policy that has been checked.
+
+        Raises:
+            PolicyError: the policy asks for an observation that a robot does not give.
+        """
+        self.supervisor = Supervisor(supervision)
+        self.goal: Vector | None = None  # (3,) [m] in the base frame
+        self._safety = safety
+        self._torque: Vector  # what the policy asked for last, (n,) [N·m]
+        self._next_tick: float
+        self.use(policy)
+        self.supervisor.configured()
+
+    def use(self, policy: OnnxPolicy) -> None:
+        """Take another policy; only while nothing moves.
+
+        Raises:
+            PolicyError: the policy asks for an observation that a robot does not give.
+        """
+        n = policy.spec.n_action
+        sizes = {'joint_position': n, 'joint_velocity': n, 'goal': 3, 'previous_action': n}
+        for field in policy.spec.observation:
+            if sizes.get(field.name) != field.size:
+                known = ', '.join(f'{name}[{size}]' for name, size in sizes.items())
+                raise PolicyError(
+                    f'{policy.path} observes {field.name}[{field.size}]; a robot gives {known}'
+                )
+        self.policy, self.spec = policy, policy.spec
+        self.filter = SafetyFilter(self.spec, self._safety)
+        self._limit = np.array(self.spec.torque_limit)
+        self._offset = np.array(self.spec.torque_offset)
+        self._slices = self.spec.slices()
+        self._observation = np.zeros(self.spec.n_observation)
+        self._position = np.zeros(n)
+        self._velocity: Vector | None = None  # None while no state can be trusted
+        self._last_command = -math.inf
+        self._forget()
+
+    @property
+    def needs_goal(self) -> bool:
+        """Whether the policy observes a goal and none has come yet."""
+        return 'goal' in self._slices and self.goal is None
+
+    def enable(self, now: float, obstacle: str = '') -> str:
+        """Start to move; return '' or what stands against it."""
+        refusal = self.supervisor.enable(now, self._obstacle() or obstacle)
+        if not refusal and self._next_tick == -math.inf:
+            self._next_tick = now
+        return refusal
+
+    def step(self, now: float, position: Vector, velocity: Vector) -> Vector:
+        """Take a joint state, (n,) [rad] and (n,) [rad/s], and return the torque to publish."""
+        if np.isfinite(position).all() and np.isfinite(velocity).all():
+            self._position, self._velocity = position, velocity
+            self.supervisor.good_state(now)
+        else:
+            self.reject('a joint state is not finite')
+        return self._command(now)
+
+    def reject(self, why: str) -> None:
+        """Note that a joint state came which cannot be used."""
+        self._velocity = None
+        self.supervisor.bad_state(why)
+
+    def check(self, now: float) -> Vector | None:
+        """Watch for silence.
+
+        Returns:
+            The torque to publish when joint states are late, None when `step` takes care of it.
+        """
+        self.supervisor.check(now)
+        if not self.supervisor.silent(now):
+            return None
+        if not self.supervisor.moving:
+            self._velocity = None
+        return self._command(now)
+
+    def last_words(self) -> Vector:
+        """Return the torque to leave behind; nothing moves any more."""
+        self.supervisor.disable()
+        self._forget()
+        return self.filter.fallback(self._velocity)
+
+    def report(self) -> tuple[str, str, dict[str, object]]:
+        """Return a level (ok, warn, error), a line and figures for people to read."""
+        supervisor = self.supervisor
+        level = {State.DEGRADED: 'warn', State.FAULT: 'error', State.ESTOP: 'error'}
+        why = supervisor.reason
+        if supervisor.state is State.READY and self.needs_goal:
+            why = 'no goal has come yet'
+        values = {
+            'policy': self.policy.path,
+            'policy SHA-256': self.policy.sha256,
+            'parity': self.policy.parity,
+            **dict(sorted(supervisor.counts.items())),
+        }
+        line = f'{supervisor.state.name}: {why}' if why else supervisor.state.name
+        return level.get(supervisor.state, 'ok'), line, values
+
+    def _command(self, now: float) -> Vector:
+        dt, self._last_command = now - self._last_command, now
+        if not self.supervisor.moving or self._velocity is None:
+            self._forget()
+            return self.filter.fallback(self._velocity)
+        if now >= self._next_tick and not self.supervisor.silent(now):
+            self._tick(now)
+        wanted = self.supervisor.share(now) * self._torque
+        guarded = self.filter.apply(wanted, self._position, self._velocity, dt)
+        for guard in guarded.guards:
+            self.supervisor.counts[f'guard {guard}'] += 1
+        if guarded.fault:
+            self.supervisor.fault(guarded.fault)
+        return guarded.torque
+
+    def _tick(self, now: float) -> None:
+        """Ask the policy; a period that was missed is not made up for."""
+        period = self.spec.control_period
+        self.supervisor.counts['policy ticks'] += 1
+        if now >= self._next_tick + period:
+            self.supervisor.counts['missed ticks'] += 1
+            self._next_tick = now
+        self._next_tick += period
+        parts = {
+            'joint_position': self._position,
+            'joint_velocity': self._velocity,
+            'goal': self.goal,
+            'previous_action': (self._torque - self._offset) / self._limit,
+        }
+        for name, where in self._slices.items():
+            self._observation[where] = parts[name]
+        self._torque = self.policy(self._observation)
+
+    def _obstacle(self) -> str:
+        if self.needs_goal:
+            return 'no goal has come yet'
+        if self._velocity is None:
+            return ''  # the state machine says so itself
+        outside = self.filter.outside_limits(self._position)
+        if outside:
+            return f'outside the position limits: {outside}'
+        fastest = float(np.abs(self._velocity).max())
+        allowed = self.supervisor.config.enable_speed
+        return f'moving at {fastest:.2f} rad/s, over {allowed:g}' if fastest > allowed else ''
+
+    def _forget(self) -> None:
+        """Start the policy's memory afresh: its next previous action is zero."""
+        self._torque = np.array(self._offset)
+        self._next_tick = -math.inf

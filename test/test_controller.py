@@ -1,0 +1,153 @@
+"""From joint states to torques, with a clock that the test holds and real ONNX files."""
+
+import math
+
+import numpy as np
+import pytest
+from policy_files import linear_policy, reach_spec, save
+
+from sac_ros.controller import Controller
+from sac_ros.errors import PolicyError
+from sac_ros.policy import OnnxPolicy
+from sac_ros.safety import SafetyConfig
+from sac_ros.spec import ObservationField
+from sac_ros.supervisor import State, SupervisorConfig
+
+SPEC = reach_spec(control_period=0.02, gravity_compensated=False)
+PERIOD = 0.002
+REST = np.zeros(2)
+
+
+class Loop:
+    """Feeds a controller with joint states of an arm that does not move."""
+
+    def __init__(self, path, weight=None, bias=None, spec=SPEC, goal=(0.1, 0.2, 0.3)):
+        policy = OnnxPolicy(save(linear_policy(spec, weight, bias), path / 'p.onnx'))
+        self.controller = Controller(policy, SafetyConfig(), SupervisorConfig())
+        self.controller.goal = None if goal is None else np.array(goal)
+        self.controller.supervisor.activated()
+        self.now = 50.0
+
+    def run(self, seconds, position=REST, velocity=REST):
+        torques = []
+        for _ in range(round(seconds / PERIOD)):
+            self.now += PERIOD
+            torques.append(self.controller.step(self.now, position, velocity))
+            if np.isfinite([position, velocity]).all():
+                assert self.controller.check(self.now) is None
+        return np.array(torques)
+
+    def start(self):
+        self.run(1.1)
+        assert self.controller.enable(self.now) == ''
+        return self
+
+    @property
+    def state(self):
+        return self.controller.supervisor.state
+
+
+def test_ready_commands_the_fallback(tmp_path):
+    loop = Loop(tmp_path, bias=[3, 3])
+    torque = loop.run(1.5, velocity=np.array([0.4, -0.4]))
+    assert torque[-1] == pytest.approx(-0.02 * 5.0 * np.array([0.4, -0.4]))
+    assert loop.state is State.READY
+
+
+def test_ramps_to_the_torque_of_the_policy(tmp_path):
+    loop = Loop(tmp_path, bias=[3, -3]).start()
+    torque = loop.run(0.8)
+    assert np.abs(torque[0]).max() < 0.1
+    assert torque[-1] == pytest.approx(5.0 * np.tanh([3, -3]), rel=1e-5)
+    assert (np.diff(torque[:, 0]) >= -1e-9).all()
+
+
+def test_the_policy_ticks_at_its_period_and_every_state_is_answered(tmp_path):
+    loop = Loop(tmp_path).start()
+    torque = loop.run(1.0)
+    assert len(torque) == 500
+    assert loop.controller.supervisor.counts['policy ticks'] == pytest.approx(50, abs=1)
+    assert loop.controller.supervisor.counts['missed ticks'] == 0
+
+
+def test_the_observation_is_laid_out_by_the_specification(tmp_path):
+    order = ('previous_action', 'goal', 'joint_velocity', 'joint_position')
+    fields = {field.name: field for field in SPEC.observation}
+    spec = reach_spec(observation=tuple(fields[name] for name in order))
+    weight = np.zeros((9, 2))
+    weight[spec.slices()['goal'].start + 1, 0] = 1.0
+    weight[spec.slices()['joint_position'], 1] = [0.5, -0.25]
+    loop = Loop(tmp_path, weight, spec=spec).start()
+    torque = loop.run(1.0, position=np.array([0.6, 0.2]))
+    assert torque[-1] == pytest.approx(5 * np.tanh([0.2, 0.25]), rel=1e-5)
+
+
+def test_the_previous_action_is_the_last_torque_over_its_limit(tmp_path):
+    weight = np.zeros((9, 2))
+    weight[SPEC.slices()['previous_action'], :] = np.eye(2)
+    loop = Loop(tmp_path, weight, bias=[0.5, 0.5]).start()
+    torque = loop.run(1.0)
+    share = 0.0
+    for _ in range(50):
+        share = math.tanh(share + 0.5)
+    assert torque[-1] == pytest.approx([5 * share] * 2, rel=1e-4)
+
+
+def test_no_goal_no_enabling(tmp_path):
+    loop = Loop(tmp_path, goal=None)
+    loop.run(1.1)
+    assert loop.controller.enable(loop.now) == 'no goal has come yet'
+    assert 'no goal' in loop.controller.report()[1]
+
+
+def test_outside_limits_or_moving_no_enabling(tmp_path):
+    loop = Loop(tmp_path)
+    loop.run(1.1, position=np.array([0.0, 2.5]))
+    assert loop.controller.enable(loop.now) == 'outside the position limits: j2'
+    loop.run(0.1, velocity=np.array([0.0, -1.0]))
+    assert 'moving at 1.00 rad/s' in loop.controller.enable(loop.now)
+
+
+@pytest.mark.parametrize('bad', [math.nan, math.inf])
+@pytest.mark.parametrize('which', ['position', 'velocity'])
+def test_a_state_that_is_not_finite_faults_at_once(tmp_path, bad, which):
+    loop = Loop(tmp_path, bias=[3, 3]).start()
+    loop.run(1.0)
+    torque = loop.run(PERIOD, **{which: np.array([bad, 0.0])})
+    assert torque.tolist() == [[0.0, 0.0]]
+    assert loop.state is State.FAULT
+    assert np.abs(loop.run(1.0)).max() == 0
+
+
+def test_silence_brings_the_torque_down(tmp_path):
+    loop = Loop(tmp_path, bias=[3, 3]).start()
+    last = loop.run(1.0)[-1]
+    torques = []
+    for _ in range(8):
+        loop.now += 0.005
+        torques.append(loop.controller.check(loop.now))
+    assert all((abs(torque) <= abs(last)).all() for torque in torques)
+    assert torques[-1].tolist() == [0.0, 0.0]
+    assert loop.state is State.FAULT and 'no joint state' in loop.controller.report()[1]
+
+
+def test_another_policy_is_taken_between_movements(tmp_path):
+    loop = Loop(tmp_path, bias=[3, 3]).start()
+    loop.run(0.1)
+    loop.controller.supervisor.disable()
+    loop.controller.use(OnnxPolicy(save(linear_policy(SPEC, bias=[-3, 1]), tmp_path / 'q.onnx')))
+    loop.start()
+    assert loop.run(1.0)[-1] == pytest.approx(5.0 * np.tanh([-3, 1]), rel=1e-5)
+
+
+def test_an_observation_that_robots_do_not_give_is_refused(tmp_path):
+    spec = reach_spec(observation=(ObservationField('camera', 64, '1'),))
+    with pytest.raises(PolicyError, match=r'observes camera\[64\]; a robot gives joint_position'):
+        Loop(tmp_path, spec=spec)
+
+
+def test_last_words_are_the_fallback(tmp_path):
+    loop = Loop(tmp_path, bias=[3, 3]).start()
+    loop.run(1.0)
+    assert loop.controller.last_words().tolist() == [0.0, 0.0]
+    assert loop.state is State.READY
