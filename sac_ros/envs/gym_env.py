@@ -45,4 +45,4 @@ def make_gym_env(env_id: str) -> tuple[gymnasium.Env[Any, Any], PolicySpec]:
         model_hash=env_id,
         gravity_compensated=False,
     )
-    return DtypeObservation(RescaleAction(env, -1.0, 1.0), np.float32), spec
+    return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32), spec

@@ -1,0 +1,124 @@
+"""The mean policy as one ONNX file, written only if ONNX Runtime agrees with the network."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import math
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from sac_ros.errors import ExportError
+from sac_ros.networks import Policy
+from sac_ros.policy import INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.spec import PolicySpec
+
+OPSET = 18
+N_RANDOM = 2_000
+
+
+def export_policy(
+    policy: Policy, spec: PolicySpec, path: Path, replayed: NDArray[np.float32]
+) -> float:
+    """Write the policy as ONNX, with its specification in the metadata.
+
+    Args:
+        policy: on the CPU.
+        spec: what the policy expects and gives.
+        path: the file, replaced atomically.
+        replayed: observations (n, n_obs) that were really seen, n may be 0.
+
+    Returns:
+        The largest absolute difference between torch and ONNX Runtime over random, replayed and
+        extreme observations, relative to the torque limit; it is in the metadata too.
+
+    Raises:
+        ExportError: that difference is above MAX_PARITY; nothing is written.
+    """
+    model = _to_onnx(policy, spec)
+    parity = _parity(policy, spec, model.SerializeToString(), replayed)
+    if not parity <= MAX_PARITY:
+        raise ExportError(
+            f'ONNX Runtime and torch differ by {parity:.1e} of the torque limit, more than '
+            f'{MAX_PARITY:.0e}; nothing was written to {path}. Weights this large do not survive '
+            f'float32: train anew with a lower --sac.learning_rate'
+        )
+    onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json(), PARITY_KEY: f'{parity:.3e}'})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + '.tmp')
+    with temporary.open('wb') as file:
+        file.write(model.SerializeToString())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return parity
+
+
+def trial_observations(spec: PolicySpec, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return random and extreme observations (n, n_obs) in the spec's own units.
+
+    Extreme are: every joint at a limit, speeds of twice the limit, goals 10 m away.
+    """
+    reach = np.ones(spec.n_observation)
+    for name, where in spec.slices().items():
+        if name == 'joint_position':
+            limits = np.maximum(np.abs(spec.position_lower), np.abs(spec.position_upper))
+            reach[where] = np.where(np.isfinite(limits), limits, math.pi)
+        elif name == 'joint_velocity':
+            limits = np.array(spec.velocity_limit)
+            reach[where] = np.where(np.isfinite(limits), limits, math.pi)
+    random = rng.uniform(-1, 1, (N_RANDOM, len(reach))) * reach
+    far = np.where(reach == 1, 10.0, 2 * reach)
+    extreme = rng.choice([-1.0, 0.0, 1.0], (N_RANDOM, len(reach))) * far
+    return np.concatenate((random, extreme)).astype(np.float32)
+
+
+def _to_onnx(policy: Policy, spec: PolicySpec) -> onnx.ModelProto:
+    example = torch.zeros(2, spec.n_observation)
+    batch = torch.export.Dim('batch')
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter('ignore')
+        program = torch.onnx.export(
+            policy,
+            (example,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: batch},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError('torch.onnx.export returned nothing; is onnxscript installed?')
+    return program.model_proto
+
+
+def _parity(
+    policy: Policy, spec: PolicySpec, model: bytes, replayed: NDArray[np.float32]
+) -> float:
+    trials = trial_observations(spec, np.random.default_rng(0))
+    observations = np.concatenate((trials, replayed.reshape(-1, spec.n_observation)))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+    batched = session.run([OUTPUT], {INPUT: observations})[0]
+    single = np.concatenate(
+        [session.run([OUTPUT], {INPUT: row[None]})[0] for row in observations[:: N_RANDOM // 100]]
+    )
+    with torch.no_grad():
+        wanted = policy(torch.from_numpy(observations)).numpy()
+    limit = np.array(spec.torque_limit)
+    worst = max(
+        np.max(np.abs(batched - wanted) / limit),
+        np.max(np.abs(single - wanted[:: N_RANDOM // 100]) / limit),
+    )
+    return float(worst)

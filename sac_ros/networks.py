@@ -1,0 +1,206 @@
+"""The networks: physical features of the observation, a squashed Gaussian actor, many critics."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sac_ros.spec import Chain, PolicySpec
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+FINE = 0.1  # [m] distance at which the fine error feature saturates
+BOUND = 10.0  # no feature leaves [-BOUND, BOUND], whatever a sensor says
+
+
+class Kinematics(NamedTuple):
+    """Tip position (B, 3) [m] and the positional Jacobian (B, 3, n) [m/rad]."""
+
+    tip: Tensor
+    jacobian: Tensor
+
+
+class ForwardKinematics(nn.Module):
+    """The tip of a serial chain and its Jacobian from joint positions, for batches.
+
+    Rodrigues' formula per joint; the geometric Jacobian's column is axis x (tip - origin).
+    """
+
+    rotation: Tensor
+    translation: Tensor
+    axis: Tensor
+    skew: Tensor
+    skew2: Tensor
+    prismatic: Tensor
+    placement: Tensor
+
+    def __init__(self, chain: Chain, n_joints: int) -> None:
+        super().__init__()
+        skew = np.cross(np.eye(3), chain.axis[:, None])  # (n, 3, 3): skew @ v = axis x v
+        for name, value in (
+            ('rotation', chain.rotation),
+            ('translation', chain.translation),
+            ('axis', chain.axis),
+            ('skew', skew),
+            ('skew2', skew @ skew),
+        ):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
+        self.joint, self.slides = chain.joint.tolist(), chain.prismatic.tolist()
+        self.register_buffer('prismatic', torch.tensor(chain.prismatic))
+        self.register_buffer('placement', torch.eye(n_joints)[:, self.joint])
+
+    def forward(self, position: Tensor) -> Kinematics:
+        """Map joint positions (B, n) [rad] to the tip and its Jacobian."""
+        sine, cosine = torch.sin(position), torch.cos(position)
+        rotation = self.rotation[0].expand(position.shape[0], 3, 3)
+        origin = self.translation[0].expand(position.shape[0], 3)
+        origins, axes = [], []
+        identity = torch.eye(3, dtype=position.dtype, device=position.device)
+        for i, joint in enumerate(self.joint):
+            axis = rotation @ self.axis[i]  # (B, 3) in the base frame
+            origins.append(origin)
+            axes.append(axis)
+            if self.slides[i]:
+                origin = origin + axis * position[:, joint, None]
+            else:
+                s, c = sine[:, joint, None, None], cosine[:, joint, None, None]
+                rotation = rotation @ (identity + s * self.skew[i] + (1 - c) * self.skew2[i])
+            origin = origin + rotation @ self.translation[i + 1]
+            rotation = rotation @ self.rotation[i + 1]
+        axis, lever = torch.stack(axes, 1), origin[:, None] - torch.stack(origins, 1)
+        columns = torch.where(self.prismatic[:, None], axis, torch.linalg.cross(axis, lever))
+        jacobian = self.placement @ columns  # (B, n, 3): joints off the chain move nothing
+        return Kinematics(origin, jacobian.transpose(1, 2))
+
+
+class Features(nn.Module):
+    """What the networks see of a raw observation: dimensionless, bounded, in the ONNX graph too.
+
+    For an arm that reaches: sine and cosine of the joints, speeds relative to their limits, the
+    tip, its velocity, the error to the goal on a coarse and a fine scale, and both errors through
+    the transposed Jacobian, which is the direction in which torque moves the tip to the goal.
+    Any other observation passes unchanged.
+    """
+
+    speed: Tensor
+
+    def __init__(self, spec: PolicySpec, chain: Chain | None) -> None:
+        super().__init__()
+        self.slices = spec.slices()
+        reaching = {'joint_position', 'joint_velocity', 'goal', 'previous_action'}
+        self.kinematics = (
+            ForwardKinematics(chain, spec.n_action)
+            if chain is not None and reaching <= set(self.slices)
+            else None
+        )
+        if self.kinematics is None or chain is None:
+            self.size = spec.n_observation
+            return
+        self.reach = float(np.linalg.norm(chain.translation, axis=1).sum())
+        limit = np.array(spec.velocity_limit)
+        speed = np.where(np.isfinite(limit), limit, math.pi)
+        self.register_buffer('speed', torch.tensor(speed, dtype=torch.float32))
+        self.size = 6 * spec.n_action + 12
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Map raw observations (B, n_obs) to features (B, size)."""
+        if self.kinematics is None:
+            return observation
+        position = observation[:, self.slices['joint_position']]
+        velocity = observation[:, self.slices['joint_velocity']]
+        tip, jacobian = self.kinematics(position)
+        error = observation[:, self.slices['goal']] - tip
+        coarse, fine = error / self.reach, torch.tanh(error / FINE)
+        lever = jacobian.transpose(1, 2) / self.reach  # (B, n, 3)
+        features = [
+            torch.sin(position),
+            torch.cos(position),
+            velocity / self.speed,
+            tip / self.reach,
+            (jacobian @ velocity.unsqueeze(-1)).squeeze(-1),
+            coarse,
+            fine,
+            (lever @ coarse.unsqueeze(-1)).squeeze(-1),
+            (lever @ fine.unsqueeze(-1)).squeeze(-1),
+            observation[:, self.slices['previous_action']],
+        ]
+        return torch.cat(features, dim=1).clamp(-BOUND, BOUND)
+
+
+class Actor(nn.Module):
+    """Two hidden layers, then the mean and the logarithm of the spread of a Gaussian."""
+
+    def __init__(self, n_features: int, n_action: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden1 = nn.Linear(n_features, hidden)
+        self.hidden2 = nn.Linear(hidden, hidden)
+        self.mean = nn.Linear(hidden, n_action)
+        self.log_std = nn.Linear(hidden, n_action)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features (B, n_features) to mean and log_std before the tanh, each (B, n_act)."""
+        x = F.relu(self.hidden2(F.relu(self.hidden1(features))))
+        return self.mean(x), self.log_std(x).clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+
+class Critics(nn.Module):
+    """Independent critics of one shape, evaluated together as batched matrix products."""
+
+    def __init__(self, n_critics: int, n_features: int, n_action: int, hidden: int) -> None:
+        super().__init__()
+        sizes = (n_features + n_action, hidden, hidden, 1)
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for n_in, n_out in itertools.pairwise(sizes):
+            bound = 1 / math.sqrt(n_in)  # the initialisation of nn.Linear
+            self.weights.append(torch.empty(n_critics, n_in, n_out).uniform_(-bound, bound))
+            self.biases.append(torch.empty(n_critics, 1, n_out).uniform_(-bound, bound))
+
+    def forward(self, features: Tensor, action: Tensor) -> Tensor:
+        """Map features (B, n_features) and actions (B, n_act) to values (n_critics, B)."""
+        x = torch.cat((features, action), dim=1)
+        x = x.expand(self.weights[0].shape[0], *x.shape)
+        last = len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight)
+            x = x if i == last else F.relu(x)
+        return x.squeeze(-1)
+
+
+class Policy(nn.Module):
+    """The deterministic policy that is exported: raw observation in, torque out.
+
+    torque = offset + limit * tanh(mean(features(observation)))
+    """
+
+    limit: Tensor
+    offset: Tensor
+
+    def __init__(self, spec: PolicySpec, features: Features, actor: Actor) -> None:
+        super().__init__()
+        self.features, self.actor = features, actor
+        self.register_buffer('limit', torch.tensor(spec.torque_limit, dtype=torch.float32))
+        self.register_buffer('offset', torch.tensor(spec.torque_offset, dtype=torch.float32))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Map raw observations (B, n_obs) to torques (B, n_act) [N·m]."""
+        mean, _ = self.actor(self.features(observation))
+        return self.offset + self.limit * torch.tanh(mean)
+
+
+def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a = tanh(mean + std * noise) (B, n_act) and its log-probability (B,).
+
+    log pi(a) = log N(u; mean, std) - sum log(1 - tanh(u)^2), with the last term written as
+    2 (log 2 - u - softplus(-2u)), which stays finite however far u lies in the tails
+    (Haarnoja et al., 2018, "Soft Actor-Critic Algorithms and Applications", appendix C).
+    """
+    raw = mean + log_std.exp() * noise
+    log_normal = -0.5 * (noise.square() + math.log(2 * math.pi)) - log_std
+    squash = 2 * (math.log(2) - raw - F.softplus(-2 * raw))
+    return torch.tanh(raw), (log_normal - squash).sum(dim=-1)

@@ -1,0 +1,273 @@
+"""One training run: collect, update, evaluate, save. It resumes from its run directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.config import TrainConfig, flatten
+from sac_ros.envs.env import make_problem
+from sac_ros.errors import CheckpointError
+from sac_ros.export import export_policy
+from sac_ros.replay import ReplayWriter
+from sac_ros.sac import SAC, compiled
+from sac_ros.spec import PolicySpec, Transition
+
+log = logging.getLogger(__name__)
+
+RECENT = 20  # episodes that the running figures average over
+EVALUATION_SEED = 1_000_000  # apart from every seed of training
+SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
+
+
+class Evaluation(NamedTuple):
+    """The mean policy over some episodes. Success is NaN where the task has no notion of it."""
+
+    step: int
+    mean_return: float
+    std_return: float
+    success_rate: float
+    episodes: int
+
+
+class Progress(NamedTuple):
+    """What a person wants to see of a run while it goes on."""
+
+    step: int
+    steps: int
+    mean_return: float  # over the last episodes of training; NaN before the first ended
+    success_rate: float
+    alpha: float
+    entropy: float  # [nat]
+    updates_per_second: float
+    seconds_left: float
+    evaluation: Evaluation | None
+
+
+class Trainer:
+    """A run in `config.run_dir`, new or resumed; nothing is written before `run`."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        """Prepare everything and check it.
+
+        Raises:
+            SacRosError: a setting, the robot or what the run directory holds does not fit.
+        """
+        torch.set_num_threads(1)  # two threads collapse when another process wants a core
+        self.config = config
+        self.run_dir = Path(config.run_dir)
+        self.env, self.spec, chain = make_problem(config)
+        self._eval_env = make_problem(config).env
+        self.sac = SAC(self.spec, chain, config.sac)
+        self.state = self.sac.initialize(config.seed, config.device)
+        self._update = compiled(self.sac.update) if config.compile else self.sac.update
+        self._numpy_rng = np.random.default_rng(config.seed)
+        self._torch_rng = torch.Generator().manual_seed(config.seed)
+        self.step, self.episodes = 0, 0
+        self.evaluation: Evaluation | None = None
+        self.best: Evaluation | None = None
+        self._returns: deque[float] = deque(maxlen=RECENT)
+        self._successes: deque[float] = deque(maxlen=RECENT)
+        self._metrics: dict[str, torch.Tensor] = {}
+        self._stop = self._pause = False
+        self._resume()
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the learner is saved."""
+        return self.run_dir / 'checkpoint.npz'
+
+    @property
+    def policy_path(self) -> Path:
+        """Where the policy is exported to."""
+        return self.run_dir / 'policy.onnx'
+
+    def request_stop(self) -> None:
+        """Let `run` save and return after the step it is in; safe in a signal handler."""
+        self._stop = True
+
+    def request_pause(self, pause: bool) -> None:
+        """Hold or go on before the next step; `on_step` is still called while held."""
+        self._pause = pause
+
+    def run(self, on_step: Callable[[Trainer], None] = lambda _: None) -> bool:
+        """Train until `config.steps`, calling `on_step` after every environment step.
+
+        Returns:
+            True when all steps are done, False when it was asked to stop before.
+        """
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        self._started, self._first = time.monotonic(), self.step
+        with ReplayWriter(
+            self.run_dir / 'replay', self.spec, sync_every=self.config.sync_every
+        ) as self._replay:
+            self._rows = torch.empty(self.config.sac.batch_size, self._replay.words)
+            self._collect(on_step)
+            self.save()
+        return self.step >= self.config.steps
+
+    def progress(self) -> Progress:
+        """Return where the run stands."""
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        rate = (self.step - self._first) / elapsed
+        metrics = {name: float(value) for name, value in self._metrics.items()}
+        return Progress(
+            self.step,
+            self.config.steps,
+            float(np.mean(self._returns)) if self._returns else np.nan,
+            float(np.mean(self._successes)) if self._successes else np.nan,
+            metrics.get('alpha', self.config.sac.initial_alpha),
+            metrics.get('entropy', np.nan),
+            rate * self.config.gradient_steps,
+            (self.config.steps - self.step) / rate if rate > 0 else np.nan,
+            self.evaluation,
+        )
+
+    def evaluate(self, episodes: int) -> Evaluation:
+        """Run the mean policy on as many episodes, always the same ones."""
+        returns, successes = [], []
+        for episode in range(episodes):
+            observation, _ = self._eval_env.reset(seed=EVALUATION_SEED + episode)
+            total, ended = 0.0, False
+            info: dict[str, Any] = {}
+            while not ended:
+                action = self._mean_action(observation)
+                observation, reward, terminated, truncated, info = self._eval_env.step(action)
+                total, ended = total + float(reward), terminated or truncated
+            returns.append(total)
+            successes.append(float(info.get('is_success', np.nan)))
+        return Evaluation(
+            self.step,
+            float(np.mean(returns)),
+            float(np.std(returns)),
+            float(np.mean(successes)),
+            episodes,
+        )
+
+    def export(self) -> float:
+        """Write the mean policy to `policy_path`; returns its difference to the network.
+
+        Raises:
+            ExportError: the file would not agree with the network.
+        """
+        seen = np.zeros((0, self.spec.n_observation), np.float32)
+        if hasattr(self, '_replay') and len(self._replay):
+            rng = np.random.default_rng(self.step)
+            seen = self._replay.sample(1_000, rng).observation
+        return export_policy(self.sac.policy(self.state), self.spec, self.policy_path, seen)
+
+    def save(self) -> None:
+        """Write the checkpoint; a later Trainer on this directory continues from it."""
+        self._replay.sync()
+        notes = {
+            'spec': self.spec.to_json(),
+            'config': flatten(self.config),
+            'step': self.step,
+            'episodes': self.episodes,
+            'numpy_rng': self._numpy_rng.bit_generator.state,
+            'torch_rng': self._torch_rng.get_state().tolist(),
+            'returns': list(self._returns),
+            'successes': list(self._successes),
+        }
+        save_checkpoint(self.checkpoint, self.state, notes)
+        self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        there = PolicySpec.from_json(load_notes(self.checkpoint)['spec'])
+        self.spec.check_same(there, 'this run', f'checkpoint {self.checkpoint}')
+        self.state, notes = load_checkpoint(self.checkpoint, self.state)
+        try:
+            self.step, self.episodes = notes['step'], notes['episodes']
+            self._numpy_rng.bit_generator.state = notes['numpy_rng']
+            self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
+            self._returns.extend(notes['returns'])
+            self._successes.extend(notes['successes'])
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise CheckpointError(f'{self.checkpoint} lacks {error}') from error
+        log.info('resuming %s at step %d', self.run_dir, self.step)
+
+    def _collect(self, on_step: Callable[[Trainer], None]) -> None:
+        self._saved = time.monotonic()
+        while self.step < self.config.steps and not self._stop:
+            observation, _ = self.env.reset(seed=self.config.seed * 1_000_003 + self.episodes)
+            self._episode(observation, on_step)
+
+    def _episode(
+        self, observation: NDArray[np.float32], on_step: Callable[[Trainer], None]
+    ) -> None:
+        total, ended = 0.0, False
+        while not ended and self.step < self.config.steps and not self._stop:
+            if self._pause:
+                time.sleep(0.01)
+                on_step(self)
+                continue
+            action = self._explore(observation)
+            following, reward, terminated, ended_early, info = self.env.step(action)
+            transition = Transition(observation, action, reward, terminated, following)
+            self._replay.append(transition, truncated=ended_early)
+            self.step += 1
+            observation, total, ended = following, total + float(reward), terminated or ended_early
+            if self.step >= self.config.learning_starts:
+                for _ in range(self.config.gradient_steps):
+                    self._learn()
+            if ended:
+                self.episodes += 1
+                self._returns.append(total)
+                self._successes.append(float(info.get('is_success', np.nan)))
+            self._evaluate_and_save()
+            on_step(self)
+
+    def _learn(self) -> None:
+        batch = self._replay.sample(
+            self.config.sac.batch_size, self._numpy_rng, out=self._rows.numpy()
+        )
+        device = self.config.device
+        tensors = Transition(*(torch.from_numpy(part).to(device) for part in batch))
+        shape = (2, self.config.sac.batch_size, self.spec.n_action)
+        noise = torch.randn(shape, generator=self._torch_rng).to(device)
+        self.state, self._metrics = self._update(self.state, tensors, noise)
+
+    def _explore(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.step < self.config.learning_starts:
+            return self._numpy_rng.uniform(-1, 1, self.spec.n_action).astype(np.float32)
+        noise = torch.randn((1, self.spec.n_action), generator=self._torch_rng)
+        return self._act(observation, noise)
+
+    def _mean_action(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._act(observation, None)
+
+    @torch.no_grad()
+    def _act(
+        self, observation: NDArray[np.float32], noise: torch.Tensor | None
+    ) -> NDArray[np.float32]:
+        device = self.config.device
+        row = torch.from_numpy(observation).to(device).unsqueeze(0)
+        noise = noise.to(device) if noise is not None else None
+        action: NDArray[np.float32] = self.sac.act(self.state.actor, row, noise)[0].cpu().numpy()
+        return action
+
+    def _evaluate_and_save(self) -> None:
+        if self.step % self.config.eval_every == 0:
+            self.evaluation = self.evaluate(self.config.eval_episodes)
+            self._record(self.evaluation)
+            self.save()
+        elif time.monotonic() - self._saved > SAVE_SECONDS:
+            self.save()
+
+    def _record(self, evaluation: Evaluation) -> None:
+        row: dict[str, Any] = evaluation._asdict()
+        row['seconds'] = time.monotonic() - self._started
+        with (self.run_dir / 'evaluations.jsonl').open('a') as file:
+            file.write(json.dumps(row) + '\n')
