@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sac_ros.config import Checked, setting
 
 
+@enum.unique
 class State(enum.Enum):
     """Where the policy node stands."""
 
@@ -22,8 +23,8 @@ class State(enum.Enum):
     RAMP = 'the share of the policy in the command is growing'
     RUN = 'commands the policy'
     DEGRADED = 'joint states are late, the command decays'
-    FAULT = 'commands the fallback until reset'
-    ESTOP = 'commands the fallback until reset'
+    FAULT = 'something went wrong, commands the fallback until reset'
+    ESTOP = 'stopped by request, commands the fallback until reset'
 
 
 MOVING = (State.RAMP, State.RUN, State.DEGRADED)
@@ -81,7 +82,7 @@ class Supervisor:
     def activated(self) -> None:
         """Start commanding the fallback; health is judged anew."""
         self._seen = self._healthy_since = None
-        self._enter(State.READY, 'waiting for joint states')
+        self._enter(State.READY, '')
 
     def deactivated(self) -> None:
         """Stop commanding."""

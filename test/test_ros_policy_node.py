@@ -1,0 +1,209 @@
+"""policy_node as a process, over DDS; the test is the robot."""
+
+import math
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from policy_files import linear_policy, reach_spec, save
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import SetBool, Trigger
+
+COMMAND = '/forward_effort_controller/commands'
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SPEC = reach_spec(3)
+# A robot in Python on a busy machine is slow: it is late only after a while.
+PATIENT = ('-p', 'supervision.state_period:=0.1', '-p', 'supervision.state_timeout:=0.4')
+
+
+class Robot:
+    """Publishes joint states, takes commands, and sees what the node says."""
+
+    def __init__(self, graph, policy, *parameters, autostart=True):
+        self.graph = graph
+        self.names = list(SPEC.joint_names)
+        self.position, self.velocity = [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]
+        self.commands = graph.subscribe(Float64MultiArray, COMMAND)
+        self.states = graph.subscribe(String, '/policy_node/state', LATCHED)
+        self.applied = graph.subscribe(JointState, '/policy_node/applied')
+        self.reports = graph.subscribe(DiagnosticArray, '/diagnostics')
+        self.joint_states = graph.node.create_publisher(JointState, '/joint_states', 1)
+        self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
+        self.timer = graph.node.create_timer(0.005, self.publish)
+        start = f'autostart:={str(autostart).lower()}'
+        arguments = ('-p', f'policy:={policy}', '-p', start, *PATIENT, *parameters)
+        self.process = graph.start('policy_node', '--ros-args', *arguments)
+
+    def publish(self):
+        message = JointState(name=self.names, position=self.position, velocity=self.velocity)
+        self.joint_states.publish(message)
+
+    def wait(self, *names):
+        self.graph.spin_until(
+            lambda: self.states and self.states[-1].data in names, what=f'state {names}'
+        )
+
+    def torque(self):
+        return np.array(self.commands[-1].data)
+
+    def call(self, name, **request):
+        kind = SetBool if name == 'enable' else Trigger
+        return self.graph.call(kind, f'/policy_node/{name}', **request)
+
+    def run(self):
+        """Send a goal and enable as soon as the node agrees."""
+        self.wait('READY')
+        self.graph.spin_until(lambda: self.goals.get_subscription_count() == 1)
+        self.goals.publish(PointStamped())
+        self.graph.spin_until(lambda: self.call('enable', data=True).success, what='enabling')
+        self.wait('RUN')
+
+
+@pytest.fixture
+def policy(tmp_path):
+    return save(linear_policy(SPEC, bias=[0.5, -0.5, 3.0]), tmp_path / 'policy.onnx')
+
+
+WANTED = 5.0 * np.tanh([0.5, -0.5, 3.0])
+
+
+def test_runs_stops_and_resumes_only_when_told(graph, policy):
+    robot = Robot(graph, policy)
+    robot.wait('READY')
+    graph.spin_until(lambda: len(robot.commands) > 10, what='the fallback')
+    assert robot.torque().tolist() == [0.0] * 3
+    refused = robot.call('enable', data=True)
+    assert not refused.success and refused.message
+    robot.run()
+    graph.spin_until(lambda: np.allclose(robot.torque(), WANTED), what='the torque of the policy')
+    graph.spin_until(lambda: np.allclose(robot.applied[-1].effort, WANTED))
+    assert list(robot.applied[-1].name) == robot.names
+    assert all((np.abs(c.data) <= SPEC.torque_limit).all() for c in robot.commands)
+
+    assert robot.call('estop').success
+    robot.wait('ESTOP')
+    graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
+    assert 'call reset first' in robot.call('enable', data=True).message
+    robot.call('reset')
+    robot.wait('READY')
+    robot.run()
+    robot.call('enable', data=False)
+    robot.wait('READY')
+    line = [r.status[0].message for r in robot.reports]
+    graph.spin_until(lambda: robot.reports[-1].status[0].message.startswith('READY'))
+    assert any(text.startswith('ESTOP') for text in line)
+
+
+def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):
+    robot = Robot(graph, policy)
+    robot.run()
+    robot.timer.cancel()
+    robot.wait('FAULT')
+    graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
+    robot.timer.reset()
+    graph.spin_for(0.3)
+    assert robot.states[-1].data == 'FAULT'
+    robot.call('reset')
+    robot.run()
+    graph.spin_until(lambda: robot.torque().any())
+    assert graph.stop(robot.process, signal.SIGTERM) == 0
+    graph.spin_for(0.1)
+    assert robot.torque().tolist() == [0.0] * 3
+    assert 'Traceback' not in graph.output(robot.process)
+
+
+@pytest.mark.parametrize(
+    ('what', 'reason'),
+    [
+        ({'position': [math.nan, 0.0, 0.0]}, 'not finite'),
+        ({'names': ['j1', 'j2', 'other']}, 'do not fit'),
+        ({'velocity': [0.0, 9.0, 0.0]}, 'velocity limit at j2'),
+    ],
+)
+def test_a_bad_state_is_a_fault(graph, policy, what, reason):
+    robot = Robot(graph, policy, '-p', 'supervision.healthy_time:=0.1')
+    robot.run()
+    vars(robot).update(what)
+    robot.wait('FAULT')
+    graph.spin_until(lambda: reason in robot.reports[-1].status[0].message, what='diagnostics')
+    graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
+
+
+def test_joints_are_matched_by_name_on_both_sides(graph, tmp_path):
+    weight = np.zeros((SPEC.n_observation, 3))
+    weight[SPEC.slices()['joint_position']] = np.eye(3)
+    policy = save(linear_policy(SPEC, weight), tmp_path / 'policy.onnx')
+    robot = Robot(graph, policy, '-p', 'command_joints:=j2,j3,j1')
+    robot.names, robot.position = ['j3', 'gripper', 'j1', 'j2'], [0.3, 9.0, 0.1, 0.2]
+    robot.velocity = [0.0] * 4
+    robot.run()
+    expected = 5.0 * np.tanh([0.2, 0.3, 0.1])
+    graph.spin_until(lambda: np.allclose(robot.torque(), expected), what='joints by name')
+
+
+def test_a_second_publisher_is_a_fault(graph, policy):
+    robot = Robot(graph, policy)
+    robot.run()
+    other = graph.node.create_publisher(Float64MultiArray, COMMAND, 1)
+    robot.wait('FAULT')
+    assert 'other publisher' in robot.call('enable', data=True).message
+    graph.node.destroy_publisher(other)
+
+
+def test_lifecycle_and_reload(graph, policy, tmp_path):
+    robot = Robot(graph, policy, autostart=False)
+
+    def change(transition):
+        request = Transition(id=transition)
+        return graph.call(ChangeState, '/policy_node/change_state', transition=request).success
+
+    robot.wait('UNCONFIGURED')
+    assert 'no policy is loaded' in robot.call('enable', data=True).message
+    assert change(Transition.TRANSITION_CONFIGURE)
+    robot.wait('INACTIVE')
+    assert change(Transition.TRANSITION_ACTIVATE)
+    robot.run()
+    assert robot.call('reload').message == 'disable first'
+    robot.call('enable', data=False)
+    save(linear_policy(SPEC, bias=[-1.0, 0.0, 0.0]), policy)
+    assert robot.call('reload').success
+    save(linear_policy(reach_spec(3, model_hash='another')), policy)
+    assert 'model_hash: policy' in robot.call('reload').message
+    robot.run()
+    graph.spin_until(lambda: np.allclose(robot.torque(), 5 * np.tanh([-1, 0, 0])))
+    assert change(Transition.TRANSITION_DEACTIVATE)
+    robot.wait('INACTIVE')
+    graph.spin_for(0.1)
+    assert robot.torque().tolist() == [0.0] * 3
+    silent = len(robot.commands)
+    graph.spin_for(0.1)
+    assert len(robot.commands) == silent
+    assert change(Transition.TRANSITION_CLEANUP)
+    assert change(Transition.TRANSITION_CONFIGURE) is True
+    assert graph.call(GetState, '/policy_node/get_state').current_state.label == 'inactive'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['-p', 'autostart:=true'], 'no policy is given'),
+        (['-p', 'autostart:=true', '-p', 'policy:=/none.onnx'], 'cannot read the policy'),
+        (['-p', 'safety.torque_scale:=1.5'], 'safety.torque_scale'),
+        (['-p', 'supervision.ramp_time:=1'], 'decimal point'),
+        (['--params-file', '/none.yaml'], '/none.yaml'),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(domain, arguments, message):
+    command = [sys.executable, '-m', 'sac_ros.ros.policy_node', '--ros-args', *arguments]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert message in result.stderr and 'Traceback' not in result.stderr
+    assert len([line for line in result.stderr.splitlines() if 'policy_node: ' in line]) == 1
