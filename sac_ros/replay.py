@@ -17,10 +17,20 @@ from sac_ros.replay_format import (
     segment_records,
 )
 from sac_ros.replay_records import Records
+from sac_ros.replay_sampling import Mixture, NStep, Sampler, Selection
 from sac_ros.replay_writer import ReplayWriter
 from sac_ros.spec import PolicySpec
 
-__all__ = ['Records', 'ReplayReader', 'ReplayWriter', 'Source']
+__all__ = [
+    'Mixture',
+    'NStep',
+    'Records',
+    'ReplayReader',
+    'ReplayWriter',
+    'Sampler',
+    'Selection',
+    'Source',
+]
 
 _log = logging.getLogger(__name__)
 
@@ -55,10 +65,20 @@ class ReplayReader(Records):
         Costs a look at two numbers when there is nothing new.
         """
         end = self._state[0]
+        row = end - self._base
+        there = self._sequence_of_row
+        if (
+            row > 0
+            and end > self._start
+            and there[row - 1] != end - 1
+            and end - 1 not in self.holes
+        ):
+            self._state = (self._start, 0)  # the writer went back; look at everything again
+            self._set_holes(self.holes[:0])
+            self._scan(to_the_end=True)
+            return 0
         if end + 1 < self._mapped:
-            row = end - self._base
-            new = self.layout.sequence(self._matrix[row : row + 2])
-            if new[0] != end and new[1] != end + 1:
+            if there[row] != end and there[row + 1] != end + 1:
                 return 0
         else:
             self._follow_directory()

@@ -60,6 +60,7 @@ class Layout:
                 'the replay format is little-endian and this machine is not; use another machine'
             )
         self.n_observation, self.n_action = n_observation, n_action
+        self.shape = (n_observation, n_action)
         self.reward = n_observation + n_action
         self.terminated = self.reward + 1
         self.next = self.reward + 2

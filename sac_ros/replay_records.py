@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_format import Layout, Rows, segment_path
+from sac_ros.replay_format import Layout, Mask, Rows, segment_path
 from sac_ros.replay_map import SegmentMap
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.replay_sampling import RecordSampler, Size
+from sac_ros.spec import PolicySpec
 
 _CHUNK = 4096  # records checked at a time
 _MIN_SLOTS = 64  # segments reserved at first; addresses cost nothing
 
 
-class Records:
+class Records(RecordSampler):
     """The stored transitions of one directory and how to draw from them.
 
     A transition is known by its sequence number. Records found damaged are holes: they are counted
@@ -36,15 +37,16 @@ class Records:
         self._mapped = 0  # first sequence number after the last mapped segment
         self._map: SegmentMap | None = None
         self._matrix: Rows = np.empty((0, self.layout.words), np.float32)
+        self._sequence_of_row = self.layout.sequence(self._matrix)  # (rows,) view
         self._hole_steps: NDArray[np.int64] = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return self._state[0] - self._start - len(self.holes)
 
     @property
-    def words(self) -> int:
-        """32-bit words per packed row, the last dimension of `out` in `sample`."""
-        return self.layout.words
+    def records(self) -> Records:
+        """Itself: what is drawn from."""
+        return self
 
     @property
     def start(self) -> int:
@@ -60,51 +62,48 @@ class Records:
         """Take in what was appended meanwhile; returns how many new records there are."""
         return 0
 
-    def sample(
-        self, batch_size: int | tuple[int, ...], rng: np.random.Generator, out: Rows | None = None
-    ) -> Transition:
-        """Draw uniformly, with replacement.
-
-        Args:
-            batch_size: how many, or a shape: (K, B) draws K batches in one gather.
-            rng: the same state and the same contents give the same draw.
-            out: (*batch_size, words) float32, contiguous, to gather into; new if None.
-
-        Returns:
-            float32 views into one packed array; overwritten by the next draw into the same `out`.
-
-        Raises:
-            ReplayError: there is nothing to draw from.
-        """
-        rows = self._gather_rows(self._draw(batch_size, rng), out)
-        return self.layout.split(rows)
-
-    def rows(self, sequences: NDArray[np.int64], out: Rows | None = None) -> Rows:
-        """Packed rows (..., words) of sequence numbers (...) between `start` and `end`."""
-        return self._gather_rows(sequences - self._base, out)
-
-    def sequences(self) -> NDArray[np.int64]:
-        """Sequence numbers of every whole record, in order."""
-        everything = np.arange(self._start, self._state[0])
-        return np.delete(everything, self.holes - self._start)
-
-    def _draw(self, size: int | tuple[int, ...], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Rows of the map, uniform over whole records."""
+    def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Sequence numbers, uniform over whole records."""
         count = len(self)
         if count <= 0:
             raise ReplayError(f'{self.directory} holds no transition to draw; append some first')
-        row = rng.integers(0, count, size)
+        drawn = rng.integers(0, count, size)
         if len(self.holes):  # step over the holes below each draw
-            row += np.searchsorted(self._hole_steps, row, side='right')
-        row += self._start - self._base
-        return row
+            drawn += np.searchsorted(self._hole_steps, drawn, side='right')
+        if self._start:
+            drawn += self._start
+        return drawn
 
-    def _gather_rows(self, row: NDArray[np.int64], out: Rows | None) -> Rows:
+    def rows(self, sequences: NDArray[np.int64], out: Rows | None = None) -> Rows:
+        """Packed rows (..., words) of sequence numbers (...) from `start` to before `end`."""
         if out is None:
-            out = np.empty((*row.shape, self.layout.words), np.float32)
+            out = np.empty((*sequences.shape, self.layout.words), np.float32)
+        where = sequences - self._base if self._base else sequences
         # 'clip' writes straight into `out`; the default mode gathers into a copy first.
-        self._matrix.take(row, axis=0, out=out, mode='clip')
+        self._matrix.take(where, axis=0, out=out, mode='clip')
         return out
+
+    def sequences(self, first: int | None = None) -> NDArray[np.int64]:
+        """Sequence numbers of every whole record, in order, from `first` on."""
+        first = self._start if first is None else first
+        holes = self.holes[np.searchsorted(self.holes, first) :]
+        return np.delete(np.arange(first, self._state[0]), holes - first)
+
+    def whole(self, sequences: NDArray[np.int64]) -> Mask:
+        """Which sequence numbers are those of whole records still there."""
+        there: Mask = (sequences >= self._start) & (sequences < self._state[0])
+        if len(self.holes):
+            there &= ~np.isin(sequences, self.holes)
+        return there
+
+    def _still_broken(self, sequences: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Look again: a writer may have filled a record after we passed, and then later ones."""
+        rows = self.rows(sequences)
+        again = [
+            not self.layout.valid(rows[i : i + 1], sequence)[0]
+            for i, sequence in enumerate(sequences.tolist())
+        ]
+        return sequences[np.array(again, np.bool_)]
 
     def _set_holes(self, holes: NDArray[np.int64]) -> None:
         self.holes = holes
@@ -121,6 +120,7 @@ class Records:
             slots = max(_MIN_SLOTS, 2 * (numbers[-1] - numbers[0] + 1))
             self._map = SegmentMap(slots, size * self.layout.record_bytes, self.layout.words)
             self._matrix, held = self._map.matrix, 0
+            self._sequence_of_row = self.layout.sequence(self._matrix)
         first = self._base // size
         for number in numbers:
             if number - first < held:
@@ -171,5 +171,5 @@ class Records:
         if found:
             holes = np.concatenate(broken)
             self._state = (end, episode)
-            self._set_holes(holes[holes < end])
+            self._set_holes(self._still_broken(holes[holes < end]))
         return found

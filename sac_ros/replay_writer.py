@@ -104,6 +104,11 @@ class ReplayWriter(Records):
             self._abandon()
             raise
 
+    @property
+    def durable_end(self) -> int:
+        """Records before this sequence number survive power loss."""
+        return self._synced
+
     def append(
         self,
         transition: Transition,
@@ -160,6 +165,40 @@ class ReplayWriter(Records):
                 self._sync(self._state[0])
         except OSError as error:
             raise _disk_error('sync', self.directory, error) from error
+
+    def rewind(self, end: int) -> int:
+        """Cut simulated records from the end, so that `end` is the next sequence number.
+
+        A run that resumes from a checkpoint repeats those steps. What a real robot or a person
+        did is never cut. Returns how many records went.
+
+        Raises:
+            ReplayError: `end` is not stored any more, a record is not simulated, the disk fails.
+        """
+        if not self._start <= end <= self._state[0]:
+            raise ReplayError(
+                f'{self.directory} holds the records {self._start} to {self._state[0]}; '
+                f'it cannot go back to {end}'
+            )
+        last, size = self._state[0], self._segment_records
+        whole = self.sequences(end)
+        if self.layout.source(self.rows(whole)).any():
+            raise ReplayError(
+                f'{self.directory} has real or human steps after record {end}; they are not cut, '
+                'go on from where the replay ends'
+            )
+        if end == last:
+            return 0
+        self.sync()
+        self._segment_end = 0  # the next append looks for its segment again
+        self._state = (end, self._state[1] + 1)
+        self._set_holes(self.holes[self.holes < end])
+        try:
+            self._zero_after_end(range(end // size, last // size + 1))
+        except OSError as error:
+            raise _disk_error('rewind', self.directory, error) from error
+        self._synced = end
+        return last - end
 
     def close(self) -> None:
         """Sync and let another writer in. Closing twice is harmless."""
@@ -259,7 +298,11 @@ class ReplayWriter(Records):
                     'this specification; they belong to another robot or task'
                 )
             create(files, directory / SPEC_FILE, self.spec.to_json().encode() + b'\n')
-        self._cut_tail(numbers)
+        self.cut = self._zero_after_end([n for n in numbers if (n + 1) * size > self._state[0]])
+        if self.cut:
+            _log.warning(
+                '%s: cut %d torn records after number %d', directory, self.cut, self.end - 1
+            )
         self._sync_last()
         if len(self.holes):
             _log.warning('%s: %d damaged records are skipped', directory, len(self.holes))
@@ -276,28 +319,25 @@ class ReplayWriter(Records):
                 os.close(fd)
         self._synced = end
 
-    def _cut_tail(self, numbers: Sequence[int]) -> None:
-        """Zero what lies after the last whole record, so that it can never be taken for data."""
+    def _zero_after_end(self, numbers: Sequence[int]) -> int:
+        """Zero what lies after the end, so that it can never be taken for data; counts records."""
         size, width = self._segment_records, self.layout.record_bytes
-        end = self._state[0]
+        end, zeroed = self._state[0], 0
         zeros = memoryview(bytes(width))
-        for number in (n for n in numbers if (n + 1) * size > end):
-            first = max(number * size, end)
-            rows = self._matrix[first - self._base : (number + 1) * size - self._base]
-            torn = np.flatnonzero(rows.view(np.uint32).any(axis=1)) + first
-            if torn.size:
+        for number in numbers:
+            first, last = max(number * size, end), min((number + 1) * size, self._mapped)
+            rows = self._matrix[first - self._base : max(first, last) - self._base]
+            dirty = np.flatnonzero(rows.view(np.uint32).any(axis=1)) + first
+            if dirty.size:
                 fd = self._files.open(segment_path(self.directory, number), os.O_RDWR)
                 try:
-                    for sequence in torn.tolist():
+                    for sequence in dirty.tolist():
                         write_all(self._files, fd, zeros, sequence % size * width)
                     self._files.sync(fd)
                 finally:
                     os.close(fd)
-                self.cut += torn.size
-        if self.cut:
-            _log.warning(
-                '%s: cut %d torn records after number %d', self.directory, self.cut, end - 1
-            )
+                zeroed += dirty.size
+        return zeroed
 
     def _next_segment(self) -> None:
         """Go to the segment of the next record, making it if need be."""

@@ -8,52 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
+from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
 from sac_ros.replay_format import Layout
-from sac_ros.spec import ObservationField, PolicySpec, Transition
-
-SMALL = 512  # records per segment, the least for 128-byte records
-
-
-def make_spec(n_observation=10, n_action=2):
-    n = n_action
-    return PolicySpec(
-        joint_names=tuple(f'joint_{i}' for i in range(n)),
-        observation=(ObservationField('position', n_observation, 'rad'),),
-        torque_limit=(2.0,) * n,
-        position_lower=(-1.0,) * n,
-        position_upper=(1.0,) * n,
-        velocity_limit=(1.0,) * n,
-        control_period=0.05,
-        model_hash='test',
-    )
-
-
-def transition(i, spec=None, terminated=False):
-    """A transition whose every number tells that it is number i."""
-    spec = spec or make_spec()
-    observation = i + np.arange(spec.n_observation) / 16
-    return Transition(observation, np.full(spec.n_action, -i), i, terminated, observation + 1)
-
-
-def fill(writer, first, last, **options):
-    for i in range(first, last):
-        assert writer.append(transition(i, writer.spec), truncated=False, **options) == i
-
-
-def assert_rows(records, sequences):
-    """Row i carries the value i in every column."""
-    rows = records.rows(np.asarray(sequences))
-    got = records.layout.split(rows)
-    n = np.asarray(sequences, np.float64)[:, None]
-    observation = n + np.arange(records.spec.n_observation) / 16
-    np.testing.assert_array_equal(got.observation, observation.astype(np.float32))
-    np.testing.assert_array_equal(got.next_observation, (observation + 1).astype(np.float32))
-    np.testing.assert_array_equal(got.action, np.broadcast_to(-n, got.action.shape))
-    np.testing.assert_array_equal(got.reward, n[:, 0])
-    np.testing.assert_array_equal(records.layout.sequence(rows), n[:, 0])
 
 
 def test_records_survive_reopening_across_segments(tmp_path):
@@ -82,7 +41,7 @@ def test_every_record_size_maps_and_reads_back(tmp_path, n_observation):
 def test_ring_keeps_the_newest_and_drops_whole_segments(tmp_path):
     writer = ReplayWriter(tmp_path / 'r', make_spec(), capacity=3 * SMALL, segment_records=SMALL)
     reader = ReplayReader(tmp_path / 'r')
-    for i in range(SMALL * 200):  # far past the addresses reserved at first
+    for i in range(SMALL * 100):  # far past the addresses reserved at first
         writer.append(transition(i), truncated=False)
         if i % 97 == 0:
             reader.refresh()
@@ -94,7 +53,7 @@ def test_ring_keeps_the_newest_and_drops_whole_segments(tmp_path):
     assert len(segments) <= 4
     writer.close()
     reopened = ReplayReader(tmp_path / 'r')
-    assert reopened.end == SMALL * 200
+    assert reopened.end == SMALL * 100
     assert_rows(reopened, np.arange(reopened.start, reopened.end))
 
 
@@ -170,7 +129,7 @@ def test_missing_and_foreign_directories_are_named(tmp_path):
 
 def test_a_second_writer_is_told_who_holds_the_directory(tmp_path):
     script = (
-        'import sys, test_replay as t\n'
+        'import sys, replay_values as t\n'
         'from sac_ros.replay import ReplayWriter\n'
         'writer = ReplayWriter(sys.argv[1], t.make_spec())\n'
         'print("ready", flush=True)\n'

@@ -1,0 +1,135 @@
+"""Kill a writing process again and again, and check after each time that nothing else was lost.
+
+    python test/replay_kill.py DIRECTORY --rounds 10000
+
+Half of the rounds kill from outside at a random time, half from inside at a random call to the
+operating system: before it, after it, or after a part of a write.
+"""
+
+import argparse
+import mmap
+import os
+import random
+import shutil
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from replay_values import SMALL, assert_rows, make_spec, transition
+
+from sac_ros.replay import ReplayReader, ReplayWriter
+from sac_ros.replay_files import Files
+
+CAPACITY = 4 * SMALL
+
+
+class Deadly(Files):
+    """Dies at the n-th call."""
+
+    def __init__(self, n, when):
+        self.left, self.when = n, when
+
+    def _call(self, method, *arguments):
+        self.left -= 1
+        if self.left or self.when == 'after':
+            result = method(*arguments)
+        elif method.__name__ == 'write' and self.when == 'within':
+            fd, data, offset = arguments
+            os.pwrite(fd, data[: random.randrange(len(data))], offset)
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+
+for _name in ('open', 'allocate', 'write', 'sync', 'sync_directory', 'rename', 'remove'):
+
+    def _deadly(self, *arguments, _name=_name):
+        return self._call(getattr(super(Deadly, self), _name), *arguments)
+
+    setattr(Deadly, _name, _deadly)
+
+
+def write_until_killed(directory, progress, files, seed):
+    """Append for ever; `progress` holds the number of appends that returned."""
+    random.seed(seed)
+    writer = ReplayWriter(
+        directory,
+        make_spec(),
+        capacity=CAPACITY,
+        segment_records=SMALL,
+        sync_every=random.choice([0, 10, 1000]),
+        archive=random.random() < 0.5,
+        files=files,
+    )
+    while True:
+        sequence = writer.append(transition(writer.end), truncated=random.random() < 0.01)
+        progress[:8] = struct.pack('<q', sequence + 1)
+
+
+def one_round(directory, progress, chance):
+    """Start a writer, kill it, and check what it left."""
+    files, wait = None, chance.uniform(0, 0.03)
+    if chance.random() < 0.5:
+        kind = chance.choice(['before', 'within', 'after'])
+        files, wait = Deadly(int(10 ** chance.uniform(0, 3)), kind), 10.0
+    seed = chance.random()
+    child = os.fork()
+    if child == 0:
+        try:
+            write_until_killed(directory, progress, files, seed)
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline:
+        if files and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            break
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), 'the writer failed by itself'
+    done = struct.unpack('<q', progress[:8])[0]
+    if not (directory / 'spec.json').exists():
+        assert done == 0
+        return
+    reader = ReplayReader(directory)
+    assert not reader.holes.size, f'damaged records {reader.holes}'
+    assert done <= reader.end <= done + 1, f'{done} appends returned, {reader.end} are there'
+    assert len(reader) >= min(done, CAPACITY)
+    assert_rows(reader, reader.sequences())
+    progress[:8] = struct.pack('<q', reader.end)
+
+
+def run(directory, rounds, seed):
+    """Do that many rounds on one directory; raises AssertionError if anything was lost."""
+    shutil.rmtree(directory, ignore_errors=True)
+    progress = mmap.mmap(-1, 4096)
+    chance = random.Random(seed)
+    for number in range(rounds):
+        try:
+            one_round(directory, progress, chance)
+        except AssertionError as error:
+            raise AssertionError(f'round {number} with seed {seed}: {error}') from error
+        if number % 500 == 499:
+            shutil.rmtree(directory / 'archive', ignore_errors=True)
+    return struct.unpack('<q', progress[:8])[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('directory', type=Path)
+    parser.add_argument('--rounds', type=int, default=10_000)
+    parser.add_argument('--seed', type=int, default=0)
+    options = parser.parse_args()
+    started = time.perf_counter()
+    records = run(options.directory, options.rounds, options.seed)
+    seconds = time.perf_counter() - started
+    print(f'{options.rounds} kills, {records} records, nothing lost, {seconds:.0f} s')
+    return 0
+
+
+if __name__ == '__main__':
+    np.seterr(all='raise')
+    sys.exit(main())
