@@ -77,6 +77,10 @@ WANTED = 5.0 * np.tanh([0.5, -0.5, 3.0])
 
 def test_runs_stops_and_resumes_only_when_told(graph, policy):
     robot = Robot(graph, policy)
+
+    def reported(state):
+        return robot.reports[-1].status[0].message.startswith(state)
+
     robot.wait('READY')
     graph.spin_until(lambda: len(robot.commands) > 10, what='the fallback')
     assert robot.torque().tolist() == [0.0] * 3
@@ -91,15 +95,14 @@ def test_runs_stops_and_resumes_only_when_told(graph, policy):
     assert robot.call('estop').success
     robot.wait('ESTOP')
     graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
+    graph.spin_until(lambda: reported('ESTOP'), what='ESTOP in the diagnostics')
     assert 'call reset first' in robot.call('enable', data=True).message
     robot.call('reset')
     robot.wait('READY')
     robot.run()
     robot.call('enable', data=False)
     robot.wait('READY')
-    line = [r.status[0].message for r in robot.reports]
-    graph.spin_until(lambda: robot.reports[-1].status[0].message.startswith('READY'))
-    assert any(text.startswith('ESTOP') for text in line)
+    graph.spin_until(lambda: reported('READY'), what='READY in the diagnostics')
 
 
 def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):

@@ -40,6 +40,11 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.action_space = Box(-1.0, 1.0, (n,), np.float32)
         self._goal, self._previous, self._steps = np.zeros(3), np.zeros(n), 0
 
+    @property
+    def goal(self) -> NDArray[np.float64]:
+        """Where the tip should be, (3,) in the base frame [m]."""
+        return self._goal
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:

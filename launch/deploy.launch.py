@@ -1,0 +1,53 @@
+"""An exported policy drives an arm: the simulated one, or a real one that is already up."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, Shutdown
+from launch.conditions import IfCondition, UnlessCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'deploy.yaml'])
+ENABLE = "ros2 service call /policy_node/enable std_srvs/srv/SetBool '{data: true}'"
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the launch."""
+    policy = ParameterValue(LaunchConfiguration('policy'), value_type=str)
+    sim = LaunchConfiguration('sim')
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'policy',
+                default_value='runs/arm/policy.onnx',
+                description='ONNX file of the policy',
+            ),
+            DeclareLaunchArgument(
+                'sim',
+                default_value='true',
+                choices=['true', 'false'],
+                description='start sim_node; false drives a robot that is already up',
+            ),
+            DeclareLaunchArgument(
+                'params_file', default_value=CONFIG, description='parameters of policy_node'
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/sim.launch.py']),
+                condition=IfCondition(sim),
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/view.launch.py']),
+                condition=UnlessCondition(sim),
+            ),
+            Node(
+                package='sac_ros',
+                executable='policy_node',
+                parameters=[LaunchConfiguration('params_file'), {'policy': policy}],
+                output='screen',
+                on_exit=Shutdown(reason='policy_node ended'),
+            ),
+            LogInfo(msg=f'the arm moves only after: {ENABLE}'),
+        ]
+    )

@@ -1,0 +1,39 @@
+"""Trains a policy; again after Ctrl-C goes on with the run."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'train.yaml'])
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the launch."""
+    model = ParameterValue(LaunchConfiguration('model'), value_type=str)
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'model',
+                default_value='',
+                description='URDF or MJCF of the arm; empty for the one that comes with sac_ros',
+            ),
+            DeclareLaunchArgument(
+                'params_file', default_value=CONFIG, description='parameters of train_node'
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/view.launch.py'])
+            ),
+            Node(
+                package='sac_ros',
+                executable='train_node',
+                parameters=[LaunchConfiguration('params_file'), {'arm.model': model}],
+                output='screen',
+                sigterm_timeout='60',  # saving a run takes its time
+                on_exit=Shutdown(reason='train_node ended'),
+            ),
+        ]
+    )

@@ -1,0 +1,154 @@
+"""Trains with ROS around it: a node that only wires.
+
+The trainer has the process; between two of its steps ROS is asked for what has come. So a service
+answers after the step it falls into, at the latest after a compilation or an evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64, Header, String
+from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import MarkerArray
+
+from sac_ros.config import TrainConfig
+from sac_ros.envs.env import ArmEnv
+from sac_ros.errors import SacRosError
+from sac_ros.ros import messages
+from sac_ros.ros.parameters import declare
+from sac_ros.ros.process import StopRequest, run_ros
+from sac_ros.trainer import Trainer
+
+BASE_FRAME = 'base_link'
+SHOW_PERIOD = 0.05  # [s] between two joint states
+REPORT_PERIOD = 1.0  # [s] between two reports
+LATEST = QoSProfile(depth=1)
+LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class TrainNode(Node):
+    """Topics and services of one Trainer."""
+
+    def __init__(self) -> None:
+        super().__init__('train_node')
+        self.trainer = Trainer(declare(self, TrainConfig))
+        self._next_show = self._next_report = 0.0
+        self._figures = {
+            name: self.create_publisher(Float64, f'~/{name}', LATEST)
+            for name in (
+                'step', 'mean_return', 'success_rate', 'alpha', 'entropy', 'updates_per_second',
+            )
+        }  # fmt: skip
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._states = self.create_publisher(JointState, '/joint_states', LATEST)
+        self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
+        self._description = self.create_publisher(String, '/robot_description', LATCHED_TOPIC)
+        env = self.trainer.env
+        self._arm_env = env if isinstance(env, ArmEnv) else None
+        if self._arm_env is not None:
+            self._description.publish(String(data=self._arm_env.arm.robot.urdf))
+        self.create_service(SetBool, '~/pause', self._on_pause)
+        self.create_service(Trigger, '~/save', self._on_save)
+        self.create_service(Trigger, '~/export', self._on_export)
+
+    def show(self, now: float) -> None:
+        """Publish what is due: joint states and markers often, figures once a second."""
+        if now >= self._next_show and self._arm_env is not None:
+            self._next_show = now + SHOW_PERIOD
+            self._show_arm(self._arm_env)
+        if now >= self._next_report:
+            self._next_report = now + REPORT_PERIOD
+            self._report()
+
+    def _show_arm(self, env: ArmEnv) -> None:
+        arm, stamp = env.arm, self.get_clock().now().to_msg()
+        names, torque = arm.robot.joint_names, arm.applied_torque
+        self._states.publish(
+            messages.to_joint_state(names, arm.position, arm.velocity, torque, stamp)
+        )
+        points = {'tip': (arm.tip_position, 'orange'), 'goal': (env.goal, 'green')}
+        self._markers.publish(messages.to_markers(points, BASE_FRAME, stamp))
+
+    def _report(self) -> None:
+        values = self.trainer.progress()._asdict()
+        for name, publisher in self._figures.items():
+            if not math.isnan(values[name]):
+                publisher.publish(Float64(data=float(values[name])))
+        line = f'step {values["step"]} of {values["steps"]}'
+        status = messages.to_status(self.get_name(), 'ok', line, values)
+        now = self.get_clock().now().to_msg()
+        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.trainer.request_pause(request.data)
+        response.success, response.message = True, 'paused' if request.data else 'running'
+        return response
+
+    def _on_save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._try(self._save, response)
+
+    def _on_export(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._try(self.export, response)
+
+    def _save(self) -> str:
+        self.trainer.save()
+        return f'saved {self.trainer.checkpoint}'
+
+    def export(self) -> str:
+        """Export the policy and say where it is."""
+        parity = self.trainer.export()
+        path = self.trainer.policy_path.resolve()
+        return f'exported {path}, which agrees with the network to {parity:.1e}'
+
+    def _try(self, work: Callable[[], str], response: Trigger.Response) -> Trigger.Response:
+        try:
+            response.message, response.success = work(), True
+        except SacRosError as error:
+            response.message, response.success = f'{type(error).__name__}: {error}', False
+        self.get_logger().info(response.message)
+        return response
+
+
+def train() -> None:
+    """Train until all steps are done, then evaluate and export; a signal saves and ends it."""
+    stop = StopRequest()
+    node = TrainNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    logger, config = node.get_logger(), node.trainer.config
+
+    def on_step(trainer: Trainer) -> None:
+        if stop.requested:
+            trainer.request_stop()
+        executor.spin_once(timeout_sec=0)
+        node.show(time.monotonic())
+
+    logger.info(f'training {config.env} in {config.run_dir} from step {node.trainer.step}')
+    if node.trainer.run(on_step):
+        result = node.trainer.evaluate(config.final_eval_episodes)
+        logger.info(
+            f'success {100 * result.success_rate:.0f} % of {result.episodes} episodes, '
+            f'return {result.mean_return:.2f}; {node.export()}'
+        )
+    else:
+        logger.info(f'stopped at step {node.trainer.step}; start again to go on from there')
+    executor.shutdown()
+    node.destroy_node()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns the exit status."""
+    return run_ros('train_node', train, arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

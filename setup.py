@@ -1,0 +1,59 @@
+"""Builds the package, for colcon as well as for pip; the version is the one of package.xml."""
+
+import sys
+from glob import glob
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+NAME = 'sac_ros'
+PROGRAMS = {
+    NAME: f'{NAME}.cli:main',
+    'policy_node': f'{NAME}.ros.policy_node:main',
+    'sim_node': f'{NAME}.ros.sim_node:main',
+    'train_node': f'{NAME}.ros.train_node:main',
+}
+SHARE = f'share/{NAME}'
+DATA = [
+    ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+    (SHARE, ['package.xml']),
+    (f'{SHARE}/launch', glob('launch/*.launch.py')),
+    (f'{SHARE}/config', glob('config/*')),
+    (f'{SHARE}/models', glob(f'{NAME}/models/*')),
+]
+
+
+def launchers() -> list[str]:
+    """Write a starter per program for lib/sac_ros, where `ros2 run` and `ros2 launch` look.
+
+    Under colcon setup.cfg puts the programs there; pip puts them into bin/ only.
+    """
+    folder = Path('build/launchers')
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in PROGRAMS:
+        file = folder / program
+        file.write_text(f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/{program}" "$@"\n')
+        file.chmod(0o755)
+    return [str(folder / program) for program in PROGRAMS]
+
+
+if 'bdist_wheel' in sys.argv:
+    DATA.append((f'lib/{NAME}', launchers()))
+
+setup(
+    name=NAME,
+    version=ElementTree.parse('package.xml').getroot().findtext('version'),
+    description='Soft Actor-Critic for torque-controlled robot arms, with ROS 2',
+    license='Apache-2.0',
+    maintainer='sac_ros maintainers',
+    maintainer_email='maintainers@sac-ros.example',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['models/*']},
+    data_files=DATA,
+    python_requires='>=3.10',
+    install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.20'],
+    extras_require={'train': ['torch>=2.10', 'onnx>=1.21', 'onnxscript', 'rich']},
+    zip_safe=False,
+    entry_points={'console_scripts': [f'{name} = {place}' for name, place in PROGRAMS.items()]},
+)
