@@ -5,6 +5,7 @@ docs/replay.md describes the same bytes for readers written without this package
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import zlib
 from enum import IntEnum
@@ -151,7 +152,10 @@ def segment_numbers(directory: Path) -> list[int]:
 
 def segment_records(directory: Path, layout: Layout) -> int:
     """Records per segment of a directory, 0 where it holds no segment yet."""
-    sizes = [path.stat().st_size for path in directory.glob('*' + SUFFIX)]
+    sizes = []
+    for path in directory.glob('*' + SUFFIX):
+        with contextlib.suppress(FileNotFoundError):  # a writer may drop it as we look
+            sizes.append(path.stat().st_size)
     return layout.whole_pages(max(sizes) // layout.record_bytes) if sizes else 0
 
 

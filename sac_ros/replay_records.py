@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,10 +108,14 @@ class Records(RecordSampler):
         self.holes = holes
         self._hole_steps = holes - self._start - np.arange(len(holes))
 
-    def _show_segments(self, numbers: Sequence[int]) -> None:
-        """Map these segments, moving to a larger map where they do not fit."""
+    def _show_segments(self, numbers: Sequence[int]) -> list[int]:
+        """Map these segments, moving to a larger map where they do not fit.
+
+        Returns the numbers of those whose files are not there any more.
+        """
+        vanished: list[int] = []
         if not numbers:
-            return
+            return vanished
         size = self._segment_records
         held = (self._mapped - self._base) // size if self._map else 0
         if self._map is None or numbers[-1] - self._base // size >= self._map.slots:
@@ -125,13 +128,17 @@ class Records(RecordSampler):
         for number in numbers:
             if number - first < held:
                 continue
-            with contextlib.suppress(FileNotFoundError):  # dropped meanwhile; reads as holes
+            try:
                 fd = os.open(segment_path(self.directory, number), os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    self._map.place(number - first, fd)
-                finally:
-                    os.close(fd)
+            except FileNotFoundError:
+                vanished.append(number)
+                continue
+            try:
+                self._map.place(number - first, fd)
+            finally:
+                os.close(fd)
         self._mapped = (numbers[-1] + 1) * size
+        return vanished
 
     def _forget_before(self, start: int) -> None:
         """Let go of the segments before the sequence number `start`."""
