@@ -1,14 +1,17 @@
 """An exported policy drives an arm: the simulated one, or a real one that is already up."""
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, Shutdown
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'deploy.yaml'])
 ENABLE = "ros2 service call /policy_node/enable std_srvs/srv/SetBool '{data: true}'"
 
@@ -34,11 +37,11 @@ def generate_launch_description() -> LaunchDescription:
                 'params_file', default_value=CONFIG, description='parameters of policy_node'
             ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/sim.launch.py']),
+                PythonLaunchDescriptionSource(str(HERE / 'sim.launch.py')),
                 condition=IfCondition(sim),
             ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/view.launch.py']),
+                PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')),
                 condition=UnlessCondition(sim),
             ),
             Node(
