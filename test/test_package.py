@@ -1,0 +1,124 @@
+"""The ROS package: its manifest, and what colcon and pip really install."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+import sac_ros
+from sac_ros.config import TrainConfig, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = {'sac_ros', 'sim_node', 'policy_node', 'train_node'}
+SHARE = {
+    'package.xml',
+    'config/sac_ros.rviz',
+    'config/deploy.yaml',
+    'config/sim.yaml',
+    'config/train.yaml',
+    'launch/deploy.launch.py',
+    'launch/sim.launch.py',
+    'launch/train.launch.py',
+    'launch/view.launch.py',
+    'models/sac_arm.urdf',
+}
+
+
+def run(command, cwd, env=None):
+    """Run a command with this environment's programs first on the PATH."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    env = {**os.environ, 'PATH': path, **(env or {})}
+    result = subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def copy_sources(target):
+    """Copy what the package is built from."""
+    for name in ('sac_ros', 'launch', 'config', 'resource'):
+        shutil.copytree(
+            ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__', '*.egg-info')
+        )
+    for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml'):
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def files_in(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()}
+
+
+def test_the_manifest_is_a_format_3_manifest_of_this_version():
+    package = ElementTree.parse(ROOT / 'package.xml').getroot()
+    assert package.get('format') == '3'
+    assert package.findtext('export/build_type') == 'ament_python'
+    assert package.findtext('version') == sac_ros.__version__
+    packages = pytest.importorskip('catkin_pkg.package', reason='catkin_pkg is not installed')
+    packages.parse_package(str(ROOT / 'package.xml'), warnings=(warnings := []))
+    assert warnings == []
+
+
+def test_settings_files_name_only_settings_that_exist():
+    from sac_ros.ros.policy_node import PolicyNodeConfig
+    from sac_ros.simulator import SimConfig
+
+    files = {'train': TrainConfig, 'sim': SimConfig, 'deploy': PolicyNodeConfig}
+    for name, cls in files.items():
+        (given,) = yaml.safe_load((ROOT / f'config/{name}.yaml').read_text()).values()
+        known = {setting.name: setting.type for setting in settings(cls)}
+        for key, value in given['ros__parameters'].items():
+            assert type(value) is known[key], f'{key} in config/{name}.yaml'
+
+
+def test_the_rviz_file_shows_topics_that_the_nodes_publish():
+    view = yaml.safe_load((ROOT / 'config/sac_ros.rviz').read_text())['Visualization Manager']
+    topics = {
+        display[key]['Value']
+        for display in view['Displays']
+        for key in ('Topic', 'Description Topic')
+        if key in display
+    }
+    assert topics == {'/robot_description', '/sim_node/markers', '/train_node/markers'}
+    assert view['Global Options']['Fixed Frame'] == 'base_link'
+
+
+def test_colcon_installs_it_where_ros_looks(tmp_path):
+    pytest.importorskip('colcon_core', reason='colcon is not installed')
+    source = copy_sources(tmp_path / 'src')
+    colcon = [sys.executable, '-m', 'colcon', '--log-base', str(tmp_path / 'log')]
+    assert 'ros.ament_python' in run([*colcon, 'list', '--base-paths', str(source)], tmp_path)
+    run([*colcon, 'build', '--base-paths', str(source)], tmp_path)
+    installed = tmp_path / 'install' / 'sac_ros'
+    assert files_in(installed / 'share/sac_ros') >= SHARE
+    assert {path.name for path in (installed / 'lib/sac_ros').iterdir()} == PROGRAMS
+    assert (installed / 'share/ament_index/resource_index/packages/sac_ros').exists()
+
+    script = f'. {tmp_path}/install/setup.sh && {installed}/lib/sac_ros/sac_ros --version'
+    assert sac_ros.__version__ in run(['sh', '-c', script], tmp_path)
+    where = (
+        'import sac_ros; from ament_index_python.packages import get_package_share_directory as g;'
+        'print(sac_ros.__file__, g("sac_ros"))'
+    )
+    script = f". {tmp_path}/install/setup.sh && {sys.executable} -c '{where}'"
+    assert run(['sh', '-c', script], tmp_path).count(str(installed)) == 2
+
+
+def test_pip_installs_it_where_ros_looks(tmp_path):
+    source = copy_sources(tmp_path / 'src')
+    prefix = tmp_path / 'prefix'
+    install = [sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-build-isolation']
+    run([*install, '--no-index', '-q', '--prefix', str(prefix), str(source)], tmp_path)
+    assert files_in(prefix / 'share/sac_ros') >= SHARE
+    assert {path.name for path in (prefix / 'lib/sac_ros').iterdir()} == PROGRAMS
+    assert all(os.access(prefix / 'lib/sac_ros' / name, os.X_OK) for name in PROGRAMS)
+    (site,) = prefix.glob('lib/python*/site-packages')
+    assert (site / 'sac_ros/models/sac_arm.urdf').exists()
+    starter = str(prefix / 'lib/sac_ros/sac_ros')
+    assert sac_ros.__version__ in run([starter, '--version'], tmp_path, {'PYTHONPATH': str(site)})
