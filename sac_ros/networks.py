@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,7 +16,7 @@ from sac_ros.spec import Chain, PolicySpec
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 FINE = 0.1  # [m] distance at which the fine error feature saturates
-BOUND = 10.0  # no feature leaves [-BOUND, BOUND], whatever a sensor says
+BOUND = 3.0  # no feature leaves [-BOUND, BOUND], whatever a sensor says
 
 
 class Kinematics(NamedTuple):
@@ -81,12 +82,14 @@ class ForwardKinematics(nn.Module):
 class Features(nn.Module):
     """What the networks see of a raw observation: dimensionless, bounded, in the ONNX graph too.
 
-    For an arm that reaches: sine and cosine of the joints, speeds relative to their limits, the
-    tip, its velocity, the error to the goal on a coarse and a fine scale, and both errors through
-    the transposed Jacobian, which is the direction in which torque moves the tip to the goal.
+    For an arm that reaches: sine and cosine of the joints, positions and speeds relative to their
+    limits, the tip, its velocity, the error to the goal on a coarse and a fine scale, and both
+    errors through the transposed Jacobian: the direction in which torque moves the tip there.
     Any other observation passes unchanged.
     """
 
+    middle: Tensor
+    half_range: Tensor
     speed: Tensor
 
     def __init__(self, spec: PolicySpec, chain: Chain | None) -> None:
@@ -102,10 +105,17 @@ class Features(nn.Module):
             self.size = spec.n_observation
             return
         self.reach = float(np.linalg.norm(chain.translation, axis=1).sum())
-        limit = np.array(spec.velocity_limit)
-        speed = np.where(np.isfinite(limit), limit, math.pi)
-        self.register_buffer('speed', torch.tensor(speed, dtype=torch.float32))
-        self.size = 6 * spec.n_action + 12
+        lower, upper = (
+            _finite(spec.position_lower, -math.pi),
+            _finite(spec.position_upper, math.pi),
+        )
+        for name, value in (
+            ('middle', (lower + upper) / 2),
+            ('half_range', (upper - lower) / 2),
+            ('speed', _finite(spec.velocity_limit, math.pi)),
+        ):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
+        self.size = 7 * spec.n_action + 12
 
     def forward(self, observation: Tensor) -> Tensor:
         """Map raw observations (B, n_obs) to features (B, size)."""
@@ -120,6 +130,7 @@ class Features(nn.Module):
         features = [
             torch.sin(position),
             torch.cos(position),
+            (position - self.middle) / self.half_range,
             velocity / self.speed,
             tip / self.reach,
             (jacobian @ velocity.unsqueeze(-1)).squeeze(-1),
@@ -176,6 +187,9 @@ class Policy(nn.Module):
     """The deterministic policy that is exported: raw observation in, torque out.
 
     torque = offset + limit * tanh(mean(features(observation)))
+
+    It computes in float64 inside: sums of float32 in another order differ by up to 1e-5 of the
+    limit, so that two runtimes would disagree.
     """
 
     limit: Tensor
@@ -184,13 +198,14 @@ class Policy(nn.Module):
     def __init__(self, spec: PolicySpec, features: Features, actor: Actor) -> None:
         super().__init__()
         self.features, self.actor = features, actor
-        self.register_buffer('limit', torch.tensor(spec.torque_limit, dtype=torch.float32))
-        self.register_buffer('offset', torch.tensor(spec.torque_offset, dtype=torch.float32))
+        self.register_buffer('limit', torch.tensor(spec.torque_limit))
+        self.register_buffer('offset', torch.tensor(spec.torque_offset))
+        self.double()
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Map raw observations (B, n_obs) to torques (B, n_act) [N·m]."""
-        mean, _ = self.actor(self.features(observation))
-        return self.offset + self.limit * torch.tanh(mean)
+        """Map raw observations (B, n_obs) to torques (B, n_act) [N·m], float32 both."""
+        mean, _ = self.actor(self.features(observation.double()))
+        return (self.offset + self.limit * torch.tanh(mean)).float()
 
 
 def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,3 +219,7 @@ def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     log_normal = -0.5 * (noise.square() + math.log(2 * math.pi)) - log_std
     squash = 2 * (math.log(2) - raw - F.softplus(-2 * raw))
     return torch.tanh(raw), (log_normal - squash).sum(dim=-1)
+
+
+def _finite(limits: tuple[float, ...], otherwise: float) -> NDArray[np.float64]:
+    return np.where(np.isfinite(limits), limits, otherwise)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ class SAC:
     """The networks and equations of Soft Actor-Critic for one specification; it holds no state."""
 
     def __init__(self, spec: PolicySpec, chain: Chain | None, config: SACConfig) -> None:
-        self.spec, self.config = spec, config
+        self.spec, self.chain, self.config = spec, chain, config
         self.features = Features(spec, chain)
         shape = (self.features.size, spec.n_action, config.hidden)
         self._actor, self._critics = Actor(*shape), Critics(config.n_critics, *shape)
@@ -179,7 +180,7 @@ class SAC:
         """Return the deterministic policy of a state, on the CPU, for export."""
         actor = Actor(self.features.size, self.spec.n_action, self.config.hidden)
         actor.load_state_dict(state.actor)
-        return Policy(self.spec, self.features, actor).cpu().eval()
+        return Policy(self.spec, Features(self.spec, self.chain), actor).eval()
 
     def _sample(self, actor: Parameters, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = functional_call(self._actor, actor, (features,))
@@ -207,6 +208,8 @@ class SAC:
 
 def compiled(update: Update) -> Update:
     """Compile an update into one graph; where that fails, warn once and run it eagerly."""
+    # Worker processes would hear Ctrl-C too, and one graph gives them nothing to share.
+    os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')
     fast = torch.compile(update, fullgraph=True, dynamic=False)
     chosen: list[Update] = []
 

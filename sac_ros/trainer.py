@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.config import TrainConfig, flatten
 from sac_ros.envs.env import make_problem
 from sac_ros.errors import CheckpointError
+from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.export import export_policy
 from sac_ros.replay import ReplayWriter
 from sac_ros.sac import SAC, compiled
@@ -26,18 +27,7 @@ from sac_ros.spec import PolicySpec, Transition
 log = logging.getLogger(__name__)
 
 RECENT = 20  # episodes that the running figures average over
-EVALUATION_SEED = 1_000_000  # apart from every seed of training
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
-
-
-class Evaluation(NamedTuple):
-    """The mean policy over some episodes. Success is NaN where the task has no notion of it."""
-
-    step: int
-    mean_return: float
-    std_return: float
-    success_rate: float
-    episodes: int
 
 
 class Progress(NamedTuple):
@@ -75,7 +65,6 @@ class Trainer:
         self._torch_rng = torch.Generator().manual_seed(config.seed)
         self.step, self.episodes = 0, 0
         self.evaluation: Evaluation | None = None
-        self.best: Evaluation | None = None
         self._returns: deque[float] = deque(maxlen=RECENT)
         self._successes: deque[float] = deque(maxlen=RECENT)
         self._metrics: dict[str, torch.Tensor] = {}
@@ -135,24 +124,7 @@ class Trainer:
 
     def evaluate(self, episodes: int) -> Evaluation:
         """Run the mean policy on as many episodes, always the same ones."""
-        returns, successes = [], []
-        for episode in range(episodes):
-            observation, _ = self._eval_env.reset(seed=EVALUATION_SEED + episode)
-            total, ended = 0.0, False
-            info: dict[str, Any] = {}
-            while not ended:
-                action = self._mean_action(observation)
-                observation, reward, terminated, truncated, info = self._eval_env.step(action)
-                total, ended = total + float(reward), terminated or truncated
-            returns.append(total)
-            successes.append(float(info.get('is_success', np.nan)))
-        return Evaluation(
-            self.step,
-            float(np.mean(returns)),
-            float(np.std(returns)),
-            float(np.mean(successes)),
-            episodes,
-        )
+        return evaluate(self._eval_env, self._mean_action, episodes)
 
     def export(self) -> float:
         """Write the mean policy to `policy_path`; returns its difference to the network.
@@ -267,7 +239,7 @@ class Trainer:
             self.save()
 
     def _record(self, evaluation: Evaluation) -> None:
-        row: dict[str, Any] = evaluation._asdict()
-        row['seconds'] = time.monotonic() - self._started
+        seconds = time.monotonic() - self._started
+        row = {'step': self.step, 'seconds': seconds, **evaluation._asdict()}
         with (self.run_dir / 'evaluations.jsonl').open('a') as file:
             file.write(json.dumps(row) + '\n')

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.wrappers import DtypeObservation, RescaleAction
+from gymnasium.wrappers import RescaleAction, TransformObservation
 
 from sac_ros.errors import EnvError
 from sac_ros.spec import ObservationField, PolicySpec
@@ -45,4 +45,6 @@ def make_gym_env(env_id: str) -> tuple[gymnasium.Env[Any, Any], PolicySpec]:
         model_hash=env_id,
         gravity_compensated=False,
     )
-    return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32), spec
+    rescaled = RescaleAction(env, np.float32(-1), np.float32(1))
+    space = Box(-np.inf, np.inf, observation.shape, np.float32)
+    return TransformObservation(rescaled, lambda o: np.asarray(o, np.float32), space), spec

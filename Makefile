@@ -1,0 +1,43 @@
+# make train   train the default arm and export its policy; again after Ctrl-C to go on
+# make test    check the code, then run every test
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+ARGS ?=
+
+.PHONY: train test check test-jazzy clean
+
+train: $(VENV)/run.stamp
+	@$(VENV)/bin/sac_ros train $(ARGS)
+
+test: check
+	$(VENV)/bin/python -m pytest -q $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# The node tests on ROS 2 Jazzy, in an environment of its own.
+test-jazzy: .venv-jazzy/jazzy.stamp
+	.venv-jazzy/bin/python -m pytest -q test/test_ros_*.py $(ARGS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+.venv-jazzy/bin/python:
+	$(PYTHON) -m venv .venv-jazzy
+
+$(VENV)/run.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(VENV)/bin/python requirements/%.txt requirements/constraints.txt setup.py
+	@echo "installing requirements/$*.txt into $(VENV), which takes a minute or two"
+	$(VENV)/bin/pip install -q --disable-pip-version-check -r requirements/$*.txt
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-jazzy/jazzy.stamp: .venv-jazzy/bin/python requirements/jazzy.txt requirements/constraints.txt setup.py
+	@echo "installing requirements/jazzy.txt into .venv-jazzy, which takes a minute or two"
+	.venv-jazzy/bin/pip install -q --disable-pip-version-check -r requirements/jazzy.txt
+	.venv-jazzy/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venv-jazzy build install log

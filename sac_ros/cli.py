@@ -1,0 +1,180 @@
+"""The command line: `sac_ros train`, `evaluate`, `export` and `replay`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_type_hints
+
+from sac_ros import __version__
+from sac_ros.config import ArmConfig, Checked, Setting, TaskConfig, TrainConfig, build, settings
+from sac_ros.errors import ConfigError, SacRosError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; bad input gives one line on standard error and status 2."""
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        return status
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERRUPTED
+    except SacRosError as error:
+        print(f'sac_ros: {type(error).__name__}: {error}', file=sys.stderr)
+    except OSError as error:
+        where = f'{error.filename}: ' if error.filename else ''
+        print(f'sac_ros: {where}{error.strerror or error}', file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='sac_ros', description='Soft Actor-Critic for torque-controlled arms.'
+    )
+    parser.add_argument('--version', action='version', version=__version__)
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+
+    train = commands.add_parser(
+        'train',
+        help='train a policy, or go on with a run that was stopped',
+        description='Train until --steps, evaluate, export the policy. '
+        'Ctrl-C saves at any moment; the same command resumes.',
+        formatter_class=_Help,
+    )
+    add_settings(train, TrainConfig)
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser(
+        'evaluate',
+        help='measure an exported policy in simulation',
+        description='Run an exported policy with ONNX Runtime on the episodes of the evaluation.',
+        formatter_class=_Help,
+    )
+    evaluate.add_argument('policy', type=Path, help='the ONNX file')
+    evaluate.add_argument('--episodes', type=int, default=100, help='how many (default: 100)')
+    evaluate.add_argument('--env', default='arm-reach', help='arm-reach or a Gymnasium id')
+    add_settings(evaluate, ArmConfig, 'arm.')
+    add_settings(evaluate, TaskConfig, 'task.')
+    evaluate.set_defaults(run=_evaluate)
+
+    export = commands.add_parser(
+        'export',
+        help='write the policy of a run as ONNX',
+        description='Write RUN_DIR/policy.onnx from the checkpoint of a run.',
+    )
+    export.add_argument('run_dir', type=Path, help='directory of the run')
+    export.set_defaults(run=_export)
+    return parser
+
+
+class _Help(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=99)
+
+
+def add_settings(parser: argparse.ArgumentParser, cls: type[Checked], prefix: str = '') -> None:
+    """Add an option for every setting, one group of options per configuration class."""
+    group = parser.add_argument_group((cls.__doc__ or '').splitlines()[0].rstrip('.'))
+    nested = {
+        name: kind
+        for name, kind in get_type_hints(cls).items()
+        if isinstance(kind, type) and issubclass(kind, Checked)
+    }
+    for item in settings(cls, prefix):
+        if item.name.removeprefix(prefix).partition('.')[0] not in nested:
+            _add_setting(group, item)
+    for name, kind in nested.items():
+        add_settings(parser, kind, f'{prefix}{name}.')
+
+
+def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
+    default = item.default if item.default != '' else 'none'
+    text = f'{item.text} (default: {default})'.replace('%', '%%')
+    options: dict[str, Any] = {'dest': item.name, 'default': argparse.SUPPRESS, 'help': text}
+    if item.type is bool:
+        group.add_argument(f'--{item.name}', action=argparse.BooleanOptionalAction, **options)
+        return
+    options['metavar'] = {int: 'N', float: 'X'}.get(item.type, 'TEXT')
+    if item.choices:
+        options['metavar'] = '{' + ','.join(item.choices) + '}'
+    group.add_argument(f'--{item.name}', type=item.type, **options)
+
+
+def _given(options: argparse.Namespace) -> TrainConfig:
+    known = {item.name for item in settings(TrainConfig)}
+    values = {name: value for name, value in vars(options).items() if name in known}
+    config: TrainConfig = build(TrainConfig, values)
+    return config
+
+
+def _train(options: argparse.Namespace) -> int:
+    config = _given(options)
+    from sac_ros.report import TrainingReport
+    from sac_ros.trainer import Trainer
+
+    trainer = Trainer(config)
+    report = TrainingReport(trainer)
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        trainer.request_stop()
+        report.say('saving; Ctrl-C once more quits at once')
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with report:
+            finished = trainer.run(report.step)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if not finished:
+        report.stopped()
+        return EXIT_INTERRUPTED
+    result = trainer.evaluate(config.final_eval_episodes)
+    parity = trainer.export()
+    report.finished(result, parity)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.episodes < 1:
+        raise ConfigError(f'--episodes is {options.episodes}; it must be at least 1')
+    from sac_ros.envs.env import make_problem
+    from sac_ros.evaluation import evaluate, onnx_action
+    from sac_ros.policy import OnnxPolicy
+
+    policy = OnnxPolicy(options.policy)
+    problem = make_problem(_given(options))
+    policy.spec.check_same(problem.spec, f'policy {options.policy}', 'the environment')
+    result = evaluate(problem.env, onnx_action(policy, policy.spec), options.episodes)
+    print(f'return   {result.mean_return:.2f} +- {result.std_return:.2f}')
+    if not math.isnan(result.success_rate):
+        print(f'success  {100 * result.success_rate:.0f} % of {result.episodes} episodes')
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from sac_ros.checkpoint import load_notes
+    from sac_ros.trainer import Trainer
+
+    notes = load_notes(options.run_dir / 'checkpoint.npz')
+    config = build(TrainConfig, notes['config'])
+    trainer = Trainer(dataclasses.replace(config, run_dir=str(options.run_dir), compile=False))
+    parity = trainer.export()
+    print(f'{trainer.policy_path} agrees with the network to {parity:.1e} of the torque limit')
+    return 0

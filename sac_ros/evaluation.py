@@ -1,0 +1,53 @@
+"""How well a deterministic policy does, always on the same episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.policy import OnnxPolicy
+from sac_ros.spec import PolicySpec
+
+FIRST_SEED = 1_000_000  # apart from every seed of training
+
+Act = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Evaluation(NamedTuple):
+    """Figures over some episodes. Success is NaN where the task has no notion of it."""
+
+    mean_return: float
+    std_return: float
+    success_rate: float  # share of episodes that end in success
+    episodes: int
+
+
+def evaluate(env: gymnasium.Env[Any, Any], act: Act, episodes: int) -> Evaluation:
+    """Run episodes with the actions (n_act,) in [-1, 1] that `act` gives to observations."""
+    returns, successes = [], []
+    for episode in range(episodes):
+        observation, _ = env.reset(seed=FIRST_SEED + episode)
+        total, ended = 0.0, False
+        info: dict[str, Any] = {}
+        while not ended:
+            observation, reward, terminated, truncated, info = env.step(act(observation))
+            total, ended = total + float(reward), terminated or truncated
+        returns.append(total)
+        successes.append(float(info.get('is_success', np.nan)))
+    return Evaluation(
+        float(np.mean(returns)), float(np.std(returns)), float(np.mean(successes)), episodes
+    )
+
+
+def onnx_action(policy: OnnxPolicy, spec: PolicySpec) -> Act:
+    """Return the normalised action of an exported policy, for environments that take those."""
+    limit, offset = np.array(spec.torque_limit), np.array(spec.torque_offset)
+
+    def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray((policy(observation) - offset) / limit, np.float32)
+
+    return act

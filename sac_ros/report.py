@@ -1,0 +1,131 @@
+"""What a training run shows on a terminal, or as plain lines where there is none."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from sac_ros.evaluation import Evaluation
+from sac_ros.trainer import Trainer
+
+REFRESH_SECONDS = 0.25
+LINE_SECONDS = 15.0  # between two lines where there is no terminal
+
+
+class TrainingReport:
+    """A progress bar while the run goes on, and where everything is when it ends."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._console = Console()
+        columns = (
+            TextColumn('{task.description}'),
+            BarColumn(bar_width=20),
+            TextColumn('{task.completed:,.0f}/{task.total:,.0f} steps'),
+            TextColumn('{task.fields[figures]}'),
+        )
+        self._bar = Progress(*columns, console=self._console, auto_refresh=False)
+        self._task = self._bar.add_task(
+            'training', total=trainer.config.steps, completed=trainer.step, figures=''
+        )
+        self._next = 0.0
+
+    def __enter__(self) -> TrainingReport:
+        config = self._trainer.config
+        verb = f'resuming at step {self._trainer.step:,}' if self._trainer.step else 'training'
+        self._console.print(f'{verb}: [bold]{config.env}[/] in {config.run_dir}; Ctrl-C saves')
+        if config.compile:
+            self._console.print('the first update is compiled, which takes a while')
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._draw()
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(text)
+
+    def step(self, trainer: Trainer) -> None:
+        """Refresh what is shown, if it is time to."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        terminal = self._console.is_terminal
+        self._next = now + (REFRESH_SECONDS if terminal else LINE_SECONDS)
+        if terminal:
+            self._draw()
+        else:
+            step, steps = trainer.step, trainer.config.steps
+            self._console.print(f'{step}/{steps} steps  {self._figures()}', soft_wrap=True)
+
+    def stopped(self) -> None:
+        """Say what was kept and how to go on."""
+        trainer = self._trainer
+        self._console.print(
+            f'stopped at step {trainer.step:,}; everything is saved in {trainer.run_dir}. '
+            f'The same command goes on from here.'
+        )
+
+    def finished(self, result: Evaluation, parity: float) -> None:
+        """Show the evaluation, where the files are, and what to run next."""
+        trainer = self._trainer
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        if not math.isnan(result.success_rate):
+            share = f'{100 * result.success_rate:.0f} % of {result.episodes} episodes'
+            table.add_row('success', f'[bold]{share}[/]')
+        table.add_row('return', f'{result.mean_return:.2f} +- {result.std_return:.2f}')
+        table.add_row('policy', f'{trainer.policy_path}')
+        table.add_row('', f'agrees with the network to {parity:.0e} of the torque limit')
+        table.add_row('learner', f'{trainer.checkpoint}')
+        table.add_row('samples', f'{trainer.run_dir / "replay"}, all {trainer.step:,} of them')
+        self._console.print(table)
+        if trainer.config.env == 'arm-reach':
+            self._console.print(
+                'next, on a machine with ROS 2:\n'
+                f'  ros2 launch sac_ros deploy.launch.py policy:={trainer.policy_path.resolve()}\n'
+                'or measure the exported file again:\n'
+                f'  .venv/bin/sac_ros evaluate {trainer.policy_path}',
+                soft_wrap=True,
+            )
+
+    def _draw(self) -> None:
+        self._bar.update(self._task, completed=self._trainer.step, figures=self._figures())
+        self._bar.refresh()
+
+    def _figures(self) -> str:
+        progress = self._trainer.progress()
+        parts = [f'return {_number(progress.mean_return, ".2f")}']
+        if not math.isnan(progress.success_rate):
+            parts.append(f'success {100 * progress.success_rate:.0f} %')
+        parts += [
+            f'alpha {progress.alpha:.3g}',
+            f'entropy {_number(progress.entropy, ".2f")}',
+            f'{progress.updates_per_second:.0f} updates/s',
+            f'{_duration(progress.seconds_left)} left',
+        ]
+        return '  '.join(parts)
+
+
+def _number(value: float, form: str) -> str:
+    return '-' if math.isnan(value) else format(value, form)
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return '-'
+    minutes, rest = divmod(round(seconds), 60)
+    return f'{minutes}:{rest:02d}'

@@ -1,0 +1,116 @@
+"""Every environment obeys Gymnasium's checker; goals are reachable; bounds map exactly."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+from gymnasium.utils.env_checker import check_env
+
+from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.envs.env import ArmEnv, make_problem
+from sac_ros.envs.gym_env import make_gym_env
+from sac_ros.envs.reach import TABLE_CLEARANCE, ReachTask
+from sac_ros.envs.robot import load_robot
+from sac_ros.errors import EnvError, SpecMismatch
+from sac_ros.spec import PolicySpec
+
+
+@pytest.mark.filterwarnings('ignore:.*Box observation space')
+@pytest.mark.parametrize('env', ['arm-reach', 'Pusher-v5', 'Pendulum-v1'])
+def test_passes_the_checker(env):
+    check_env(make_problem(TrainConfig(env=env)).env, skip_render_check=True)
+
+
+def test_equal_seeds_give_equal_episodes():
+    def episode(env):
+        observations = [env.reset(seed=5)[0]]
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            observations.append(env.step(rng.uniform(-1, 1, 6).astype(np.float32))[0])
+        return np.stack(observations)
+
+    first = ArmEnv(TrainConfig())
+    assert (episode(first) == episode(ArmEnv(TrainConfig()))).all()
+    assert (episode(first) == episode(first)).all()
+
+
+def test_observation_is_raw_and_in_the_order_of_the_spec():
+    problem = make_problem(TrainConfig())
+    env, where = problem.env, problem.spec.slices()
+    env.reset(seed=0)
+    action = np.linspace(-1, 1, 6, dtype=np.float32)
+    observation, *_ = env.step(action)
+    assert np.allclose(observation[where['joint_position']], env.arm.position, atol=1e-6)
+    assert np.allclose(observation[where['joint_velocity']], env.arm.velocity, atol=1e-5)
+    assert (observation[where['previous_action']] == action).all()
+    assert np.allclose(env.arm.applied_torque, action * env.arm.robot.torque_limit)
+
+
+def test_an_episode_is_truncated_and_never_terminated():
+    env = ArmEnv(TrainConfig(task=TaskConfig(episode_steps=3)))
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(6, np.float32))[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+
+
+def test_goals_lie_above_the_table_and_within_reach():
+    task = ReachTask(load_robot(), TaskConfig())
+    rng = np.random.default_rng(0)
+    goals = np.array([task.sample_goal(rng) for _ in range(300)])
+    assert (goals[:, 2] >= TABLE_CLEARANCE).all()
+    assert (np.linalg.norm(goals - [0, 0, 0.17], axis=1) <= 0.68 + 1e-9).all()
+    assert (goals.std(axis=0) > 0.1).all()
+
+
+def test_reward_is_bounded_and_grows_towards_the_goal():
+    task = ReachTask(load_robot(), TaskConfig())
+    rewards = [task.reward(np.array([d, 0, 0]), np.zeros(3), np.zeros(6)) for d in (9, 1, 0.2, 0)]
+    assert rewards == sorted(rewards)
+    assert rewards[0] >= 0
+    assert rewards[-1] == 1
+    assert task.success(np.array([0.049, 0, 0]), np.zeros(3))
+    assert not task.success(np.array([0.051, 0, 0]), np.zeros(3))
+
+
+class _Lopsided(gymnasium.Env):
+    """Bounds that are neither symmetric nor equal; it remembers the action it was given."""
+
+    observation_space = Box(-1, 1, (2,), np.float64)
+    action_space = Box(np.array([-1, 0, 5], np.float32), np.array([3, 0.5, 6], np.float32))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2), {}
+
+    def step(self, action):
+        self.action = action
+        return np.zeros(2), 0.0, False, False, {}
+
+
+def test_unequal_and_asymmetric_bounds_are_mapped_exactly():
+    gymnasium.register('Lopsided-v0', _Lopsided)
+    env, spec = make_gym_env('Lopsided-v0')
+    env.reset(seed=0)
+    for unit, native in ((-1, [-1, 0, 5]), (0, [1, 0.25, 5.5]), (1, [3, 0.5, 6])):
+        env.step(np.full(3, unit, np.float32))
+        assert np.allclose(env.unwrapped.action, native)
+        assert np.allclose(
+            np.array(spec.torque_offset) + unit * np.array(spec.torque_limit), native
+        )
+    assert env.observation_space.dtype == np.float32
+
+
+@pytest.mark.parametrize('env', ['NoSuchArm-v0', 'CartPole-v1', 'Blackjack-v1', 'nonsense:x'])
+def test_an_environment_that_cannot_be_used_is_refused_by_name(env):
+    with pytest.raises(EnvError, match=env.partition('-')[0]):
+        make_problem(TrainConfig(env=env))
+
+
+def test_spec_survives_json_and_shows_both_sides_of_a_mismatch():
+    spec = make_problem(TrainConfig(env='Pusher-v5')).spec
+    assert PolicySpec.from_json(spec.to_json()) == spec
+    arm = make_problem(TrainConfig()).spec
+    other = make_problem(TrainConfig(arm=ArmConfig(control_period=0.04))).spec
+    both = 'control_period: policy a has 0.05, policy b has 0.04'
+    with pytest.raises(SpecMismatch, match=both):
+        arm.check_same(other, 'policy a', 'policy b')

@@ -1,0 +1,118 @@
+"""The default arm is a plausible machine, and the loader names what is wrong with a bad file."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from sac_ros.config import ArmConfig
+from sac_ros.envs.arm import SimArm
+from sac_ros.envs.robot import compile_model, default_model, load_robot
+from sac_ros.errors import ModelError
+
+ROBOT = load_robot()
+
+
+def random_positions(rng, n):
+    lower, upper = np.array(ROBOT.position_lower), np.array(ROBOT.position_upper)
+    return rng.uniform(lower, upper, (n, len(lower)))
+
+
+def test_default_arm_has_the_limits_of_its_file():
+    assert ROBOT.joint_names == tuple(f'joint{i}' for i in range(1, 7))
+    assert ROBOT.tip == 'tool0'
+    assert ROBOT.torque_limit == (20, 20, 10, 3.5, 3.5, 3.5)
+    assert ROBOT.velocity_limit == (4, 4, 5, 6.3, 6.3, 6.3)
+    assert ROBOT.position_upper[1] == 2.0
+
+
+def test_inertias_are_those_of_real_bodies():
+    model = compile_model(ROBOT, ArmConfig())
+    for body in range(1, model.nbody):
+        a, b, c = sorted(model.body_inertia[body])
+        assert a + b >= c * (1 - 1e-9), model.body(body).name
+    assert 3 < model.body_mass.sum() < 10
+    assert (model.dof_armature > 0).all()
+
+
+def test_it_can_hold_its_own_weight_everywhere():
+    arm = SimArm(ArmConfig())
+    for position in random_positions(np.random.default_rng(0), 500):
+        arm.reset(position)
+        assert (np.abs(arm.data.qfrc_bias) < 0.8 * np.array(ROBOT.torque_limit)).all()
+
+
+def test_gravity_compensation_holds_it_and_its_absence_does_not():
+    posture = np.array([0.3, 0.8, 0.9, 0.2, 0.4, 0.0])
+    drift = {}
+    for compensated in (True, False):
+        arm = SimArm(ArmConfig(gravity_compensation=compensated))
+        arm.reset(posture)
+        arm.step(np.zeros(6), 250)
+        drift[compensated] = np.abs(arm.position - posture).max()
+    assert drift[True] < 1e-6
+    assert drift[False] > 0.1
+
+
+def test_torque_with_gravity_compensation_stays_within_the_actuator():
+    arm = SimArm(ArmConfig())
+    arm.reset(np.array([0, 1.5, 0, 0, 0, 0]))
+    arm.step(np.full(6, 1e3))
+    limit = np.array(ROBOT.torque_limit)
+    assert (arm.applied_torque == limit).all()
+    assert (np.abs(arm.data.qfrc_actuator) <= limit + 1e-9).all()
+
+
+def test_random_torques_for_a_minute_stay_finite_and_near_the_speed_limits():
+    arm, rng = SimArm(ArmConfig()), np.random.default_rng(1)
+    limit, fastest = np.array(ROBOT.torque_limit), np.zeros(6)
+    for _ in range(1200):
+        arm.step(rng.uniform(-1, 1, 6) * limit, 25)
+        fastest = np.maximum(fastest, np.abs(arm.velocity))
+    assert np.isfinite(arm.position).all()
+    assert (fastest < 2 * np.array(ROBOT.velocity_limit)).all()
+
+
+def test_the_same_robot_reformatted_has_the_same_hash(tmp_path):
+    text = default_model().read_text()
+    (tmp_path / 'same.urdf').write_text(text.replace('\n', '\n  ').replace('  <?xml', '<?xml'))
+    (tmp_path / 'other.urdf').write_text(text.replace('mass value="', 'mass value="1', 1))
+    assert load_robot(str(tmp_path / 'same.urdf')).model_hash == ROBOT.model_hash
+    assert load_robot(str(tmp_path / 'other.urdf')).model_hash != ROBOT.model_hash
+
+
+def test_an_mjcf_arm_loads_and_its_missing_torque_limit_is_named(tmp_path):
+    arm = """<mujoco model="two"><worldbody><body name="a"><joint name="j1" axis="0 0 1" {one}/>
+      <geom size=".1" mass="1"/><body name="b" pos="0 0 .3"><joint name="j2" type="slide" {two}/>
+      <geom size=".1" mass="1"/></body></body></worldbody></mujoco>"""
+    file = tmp_path / 'two.xml'
+    file.write_text(arm.format(one='actuatorfrcrange="-3 3"', two='actuatorfrcrange="-7 7"'))
+    robot = load_robot(str(file))
+    assert robot.torque_limit == (3, 7)
+    assert robot.chain.prismatic.tolist() == [False, True]
+    assert SimArm(ArmConfig(model=str(file))).position.shape == (2,)
+    file.write_text(arm.format(one='actuatorfrcrange="-3 3"', two=''))
+    with pytest.raises(ModelError, match='no torque limit for j2; add'):
+        load_robot(str(file))
+
+
+@pytest.mark.parametrize('text', ['', '<robot', '<robot name="x"/>', 'not xml', '<mujoco/>'])
+@pytest.mark.parametrize('suffix', ['.urdf', '.xml'])
+def test_a_file_that_is_no_robot_is_refused(tmp_path, text, suffix):
+    file = tmp_path / f'bad{suffix}'
+    file.write_text(text)
+    with pytest.raises(ModelError, match=r'bad\.'):
+        load_robot(str(file))
+
+
+def test_unknown_file_and_unknown_tip_are_refused():
+    with pytest.raises(ModelError, match='absent'):
+        load_robot('absent.urdf')
+    with pytest.raises(ModelError, match=r'no body .gripper.*link6, tool0'):
+        load_robot(tip='gripper')
+
+
+def test_tip_is_where_mujoco_puts_it():
+    model = compile_model(ROBOT, ArmConfig())
+    assert model.body('tool0').id == mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, ROBOT.tip)
+    arm = SimArm(ArmConfig())
+    assert np.allclose(arm.tip_position, [0, 0, 0.85])
