@@ -100,18 +100,34 @@ class Graph:
         return process.wait(timeout)
 
     def close(self):
+        """End the node and every process that still runs; again does nothing."""
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
                 process.wait()
             process.log.close()
+        self.processes = []
         self.executor.shutdown()
         self.node.destroy_node()
         self.context.try_shutdown()
 
 
 @pytest.fixture
-def graph(domain, tmp_path):
-    graph = Graph(domain, tmp_path)
-    yield graph
-    graph.close()
+def make_graph(domain, tmp_path):
+    """Make graphs one after the other in the domain of this test."""
+    graphs = []
+
+    def make():
+        if graphs:
+            graphs[-1].close()
+        graphs.append(Graph(domain, tmp_path))
+        return graphs[-1]
+
+    yield make
+    graphs[-1].close()
+
+
+@pytest.fixture
+def graph(make_graph):
+    """Return the graph of a test that needs one."""
+    return make_graph()

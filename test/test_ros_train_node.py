@@ -1,0 +1,70 @@
+"""train_node as a process, over DDS."""
+
+import signal
+from pathlib import Path
+
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64
+from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import MarkerArray
+
+from sac_ros.policy import OnnxPolicy
+
+ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
+
+
+def settings_file(path, **settings):
+    path.write_text(yaml.safe_dump({'train_node': {'ros__parameters': settings}}))
+    return ('--ros-args', '--params-file', str(path))
+
+
+def small_run(tmp_path, **changes):
+    settings = {
+        'run_dir': str(tmp_path / 'run'),
+        'compile': False,
+        'arm.model': ARM,
+        'sac.hidden': 16,
+        'sac.batch_size': 16,
+        'final_eval_episodes': 2,
+    }
+    return settings_file(tmp_path / 'train.yaml', **(settings | changes))
+
+
+def test_is_steered_by_services_and_resumes(graph, tmp_path):
+    steps = graph.subscribe(Float64, '/train_node/step')
+    states = graph.subscribe(JointState, '/joint_states')
+    markers = graph.subscribe(MarkerArray, '/train_node/markers')
+    reports = graph.subscribe(DiagnosticArray, '/diagnostics')
+    node = graph.start('train_node', *small_run(tmp_path))
+    graph.spin_until(lambda: steps and states and markers and reports, what='progress')
+    assert list(states[0].name) == ['shoulder', 'elbow']
+    assert {m.ns for m in markers[-1].markers} == {'tip', 'goal'}
+    assert reports[-1].status[0].message.startswith('step ')
+
+    assert graph.call(SetBool, '/train_node/pause', data=True).success
+    graph.spin_until(lambda: len(steps) > 3 and steps[-1].data == steps[-2].data, what='a halt')
+    assert graph.call(Trigger, '/train_node/save').success
+    assert (tmp_path / 'run/checkpoint.npz').exists()
+    exported = graph.call(Trigger, '/train_node/export')
+    assert exported.success and 'policy.onnx' in exported.message
+    assert OnnxPolicy(tmp_path / 'run/policy.onnx').spec.joint_names == ('shoulder', 'elbow')
+    assert graph.call(SetBool, '/train_node/pause', data=False).success
+    reached = steps[-1].data
+    graph.spin_until(lambda: steps[-1].data > reached, what='going on')
+    assert graph.stop(node, signal.SIGINT, 60) == 0
+    assert 'stopped at step' in graph.output(node)
+
+    again = graph.start('train_node', *small_run(tmp_path))
+    graph.spin_until(lambda: 'from step' in graph.output(again), what='the second start')
+    assert int(graph.output(again).split('from step')[1].split()[0]) >= reached
+    assert graph.stop(again, signal.SIGTERM, 60) == 0
+
+
+def test_bad_input_is_one_line_and_writes_nothing(graph, tmp_path):
+    node = graph.start('train_node', *small_run(tmp_path, **{'sac.gamma': 1.5}))
+    assert node.wait(60) == 2
+    graph.processes.remove(node)
+    assert 'sac.gamma' in graph.output(node) and 'Traceback' not in graph.output(node)
+    assert not (tmp_path / 'run').exists()
