@@ -6,13 +6,18 @@ They are methods of one small class so that a test can fail, shorten or record e
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import mmap
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay_format import LOCK_FILE
+
+IN_PLACE = ('ext2', 'ext3', 'ext4', 'xfs', 'tmpfs')  # file systems
 
 
 class Files:
@@ -29,6 +34,10 @@ class Files:
     def write(self, fd: int, data: memoryview, offset: int) -> int:
         """Write at an offset; may write less than asked and returns how much."""
         return os.pwrite(fd, data, offset)
+
+    def recorder(self, fd: int, size: int) -> Callable[[memoryview, int], int]:
+        """How records get into an open segment of `size` bytes: a function (data, offset)."""
+        return lambda data, offset: self.write(fd, data, offset)
 
     def sync(self, fd: int) -> None:
         """Wait until the contents of a file survive power loss."""
@@ -49,6 +58,37 @@ class Files:
     def remove(self, path: Path) -> None:
         """Delete a file."""
         os.unlink(path)
+
+
+class MappedFiles(Files):
+    """Stores records into a memory map, which takes a quarter of the time of a system call.
+
+    Only for file systems that overwrite allocated space in place: where a store needs new space,
+    as on btrfs, a full disk would end the process with SIGBUS instead of an error.
+    """
+
+    def recorder(self, fd: int, size: int) -> Callable[[memoryview, int], int]:
+        """How records get into an open segment of `size` bytes: a function (data, offset)."""
+        view = memoryview(mmap.mmap(fd, size))
+
+        def store(data: memoryview, offset: int) -> int:
+            view[offset : offset + len(data)] = data
+            return len(data)
+
+        return store
+
+
+def files_for(directory: Path) -> Files:
+    """What suits the file system that a directory is, or will be, on."""
+    there = next(p for p in (directory.absolute(), *directory.absolute().parents) if p.exists())
+    device = there.stat().st_dev
+    wanted = f'{os.major(device)}:{os.minor(device)}'
+    with contextlib.suppress(OSError):
+        for line in Path('/proc/self/mountinfo').read_text().splitlines():
+            mount, _, kind = line.partition(' - ')
+            if mount.split()[2] == wanted:
+                return MappedFiles() if kind.split()[0] in IN_PLACE else Files()
+    return Files()
 
 
 def write_all(files: Files, fd: int, data: memoryview, offset: int) -> None:
@@ -81,6 +121,14 @@ def create(files: Files, path: Path, content: bytes = b'', size: int = 0) -> Non
     files.sync_directory(path.parent)
 
 
+def make_directory(files: Files, path: Path) -> None:
+    """Make a directory, and those above it, so that its name survives power loss."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        files.sync_directory(made.parent)
+
+
 class Lock:
     """One writer per directory; the kernel lets go of it when the process dies."""
 
@@ -106,3 +154,19 @@ class Lock:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
+
+
+def disk_error(action: str, directory: Path, error: OSError) -> ReplayError:
+    """The cause and the mend of what the operating system refused."""
+    mends = {
+        errno.ENOSPC: 'free some space',
+        errno.EDQUOT: 'raise the quota',
+        errno.EFBIG: 'raise the limit on file sizes (ulimit -f)',
+        errno.EROFS: 'mount the disk for writing',
+        errno.EACCES: 'make the directory writable',
+    }
+    mend = mends.get(error.errno or 0, 'check the disk')
+    return ReplayError(
+        f'cannot {action} in {directory}: {error.strerror or error}; {mend} and try again, '
+        'nothing stored before was harmed'
+    )
