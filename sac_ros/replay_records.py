@@ -88,6 +88,16 @@ class Records(RecordSampler):
         holes = self.holes[np.searchsorted(self.holes, first) :]
         return np.delete(np.arange(first, self._state[0]), holes - first)
 
+    def after_end(self) -> NDArray[np.int64]:
+        """Sequence numbers after the end whose place is not empty: torn records."""
+        end = self._state[0]
+        torn = [np.empty(0, np.int64)]
+        for first in range(end, self._mapped, _CHUNK):
+            last = min(first + _CHUNK, self._mapped)
+            rows = self._matrix[first - self._base : last - self._base]
+            torn.append(np.flatnonzero(rows.view(np.uint32).any(axis=1)) + first)
+        return np.concatenate(torn)
+
     def whole(self, sequences: NDArray[np.int64]) -> Mask:
         """Which sequence numbers are those of whole records still there."""
         there: Mask = (sequences >= self._start) & (sequences < self._state[0])

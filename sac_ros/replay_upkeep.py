@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -161,7 +161,7 @@ class WritableRecords(Records):
                     'this specification; they belong to another robot or task'
                 )
             create(files, directory / SPEC_FILE, self.spec.to_json().encode() + b'\n')
-        self.cut = self._zero_after_end([n for n in numbers if (n + 1) * size > self._state[0]])
+        self.cut = self._zero_after_end()
         if self.cut:
             _log.warning(
                 '%s: cut %d torn records after number %d', directory, self.cut, self.end - 1
@@ -182,25 +182,36 @@ class WritableRecords(Records):
                 os.close(fd)
         self._synced = end
 
-    def _zero_after_end(self, numbers: Sequence[int]) -> int:
-        """Zero what lies after the end, so that it can never be taken for data; counts records."""
-        size, width = self._segment_records, self.layout.record_bytes
-        end, zeroed = self._state[0], 0
-        zeros = memoryview(bytes(width))
-        for number in numbers:
-            first, last = max(number * size, end), min((number + 1) * size, self._mapped)
-            rows = self._matrix[first - self._base : max(first, last) - self._base]
-            dirty = np.flatnonzero(rows.view(np.uint32).any(axis=1)) + first
-            if dirty.size:
+    def complete_segments(self) -> None:
+        """Give files that were cut short their size back; what was cut stays lost.
+
+        Raises:
+            ReplayError: the disk fails.
+        """
+        try:
+            for number in segment_numbers(self.directory):
                 fd = self._files.open(segment_path(self.directory, number), os.O_RDWR)
                 try:
-                    for sequence in dirty.tolist():
-                        write_all(self._files, fd, zeros, sequence % size * width)
+                    self._files.allocate(fd, self._segment_records * self.layout.record_bytes)
                     self._files.sync(fd)
                 finally:
                     os.close(fd)
-                zeroed += dirty.size
-        return zeroed
+        except OSError as error:
+            raise disk_error('complete segments', self.directory, error) from error
+
+    def _zero_after_end(self) -> int:
+        """Zero what lies after the end, so that it can never be taken for data; counts records."""
+        size, width = self._segment_records, self.layout.record_bytes
+        dirty, zeros = self.after_end(), memoryview(bytes(width))
+        for number in np.unique(dirty // size).tolist():
+            fd = self._files.open(segment_path(self.directory, number), os.O_RDWR)
+            try:
+                for sequence in dirty[dirty // size == number].tolist():
+                    write_all(self._files, fd, zeros, sequence % size * width)
+                self._files.sync(fd)
+            finally:
+                os.close(fd)
+        return dirty.size
 
     def _next_segment(self) -> None:
         """Go to the segment of the next record, making it if need be."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from time import monotonic_ns
 from types import TracebackType
 
+import numpy as np
+
 from sac_ros.errors import ReplayError
 from sac_ros.replay_encoder import RUNNING, TRUNCATED, Encoder
 from sac_ros.replay_files import Files, disk_error, files_for, write_all
@@ -103,6 +105,13 @@ class ReplayWriter(WritableRecords):
         self._state = (end + 1, episode + 1 if truncated or transition[3] else episode)
         return end
 
+    def begin_episode(self) -> None:
+        """Let the next record begin an episode, where the last one was broken off."""
+        end, episode = self._state
+        last = np.array([end - 1])
+        if self.whole(last)[0] and self.layout.episode(self.rows(last))[0] == episode:
+            self._state = (end, episode + 1)
+
     def sync(self) -> None:
         """Wait until everything appended survives power loss.
 
@@ -130,7 +139,7 @@ class ReplayWriter(WritableRecords):
                 f'{self.directory} holds the records {self._start} to {self._state[0]}; '
                 f'it cannot go back to {end}'
             )
-        last, size = self._state[0], self._segment_records
+        last = self._state[0]
         whole = self.sequences(end)
         if self.layout.source(self.rows(whole)).any():
             raise ReplayError(
@@ -144,7 +153,7 @@ class ReplayWriter(WritableRecords):
         self._state = (end, self._state[1] + 1)
         self._set_holes(self.holes[self.holes < end])
         try:
-            self._zero_after_end(range(end // size, last // size + 1))
+            self._zero_after_end()
         except OSError as error:
             raise disk_error('rewind', self.directory, error) from error
         self._synced = end

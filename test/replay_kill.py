@@ -7,6 +7,7 @@ operating system: before it, after it, or after a part of a write.
 """
 
 import argparse
+import itertools
 import mmap
 import os
 import random
@@ -15,6 +16,7 @@ import signal
 import struct
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +32,16 @@ class Deadly(Files):
     """Dies at the n-th call."""
 
     def __init__(self, n, when):
-        self.left, self.when = n, when
+        self.calls, self.n, self.when = itertools.count(1), n, when
 
     def _call(self, method, *arguments):
-        self.left -= 1
-        if self.left or self.when == 'after':
+        last = next(self.calls) == self.n  # one step: a sync may run in a thread beside us
+        if not last or self.when == 'after':
             result = method(*arguments)
         elif method.__name__ == 'write' and self.when == 'within':
             fd, data, offset = arguments
             os.pwrite(fd, data[: random.randrange(len(data))], offset)
-        if not self.left:
+        if last:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
@@ -80,6 +82,9 @@ def one_round(directory, progress, chance):
     if child == 0:
         try:
             write_until_killed(directory, progress, files, seed)
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             os._exit(1)
     deadline = time.monotonic() + wait
