@@ -22,7 +22,7 @@ class State(enum.Enum):
     READY = 'commands the fallback, may be enabled'
     RAMP = 'the share of the policy in the command is growing'
     RUN = 'commands the policy'
-    DEGRADED = 'joint states are late, the command decays'
+    DEGRADED = 'joint states are late, so the command decays'
     FAULT = 'something went wrong, commands the fallback until reset'
     ESTOP = 'stopped by request, commands the fallback until reset'
 
@@ -116,7 +116,7 @@ class Supervisor:
             if age > self._fault_after:
                 self.fault(f'no joint state for {1000 * self._fault_after:.0f} ms')
             elif self.state is not State.DEGRADED:
-                self._enter(State.DEGRADED, 'joint states are late')
+                self._enter(State.DEGRADED, '')
         self._was_stale = stale
 
     def silent(self, now: float) -> bool:

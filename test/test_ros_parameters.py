@@ -9,7 +9,7 @@ from rclpy.parameter import Parameter
 
 from sac_ros.config import ArmConfig, Checked, TrainConfig, flatten, setting, settings
 from sac_ros.errors import ConfigError
-from sac_ros.ros.parameters import declare
+from sac_ros.ros.parameters import declare, undeclared
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,12 @@ def test_bad_values_are_one_line(make_node, given):
     with pytest.raises(ConfigError) as error:
         declare(make_node(**given), Outer)
     assert name in str(error.value) and '\n' not in str(error.value)
+
+
+def test_unknown_names_are_noticed(make_node):
+    node = make_node(inner__rat=4.0, flag=False, use_sim_time=True)
+    declare(node, Outer)
+    assert undeclared(node) == {'inner.rat'}
 
 
 def test_parameters_are_fixed_after_the_start(make_node):

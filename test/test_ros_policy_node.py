@@ -51,6 +51,9 @@ class Robot:
             lambda: self.states and self.states[-1].data in names, what=f'state {names}'
         )
 
+    def reported(self, text):
+        return bool(self.reports) and text in self.reports[-1].status[0].message
+
     def torque(self):
         return np.array(self.commands[-1].data)
 
@@ -78,9 +81,6 @@ WANTED = 5.0 * np.tanh([0.5, -0.5, 3.0])
 def test_runs_stops_and_resumes_only_when_told(graph, policy):
     robot = Robot(graph, policy)
 
-    def reported(state):
-        return robot.reports[-1].status[0].message.startswith(state)
-
     robot.wait('READY')
     graph.spin_until(lambda: len(robot.commands) > 10, what='the fallback')
     assert robot.torque().tolist() == [0.0] * 3
@@ -95,14 +95,14 @@ def test_runs_stops_and_resumes_only_when_told(graph, policy):
     assert robot.call('estop').success
     robot.wait('ESTOP')
     graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
-    graph.spin_until(lambda: reported('ESTOP'), what='ESTOP in the diagnostics')
+    graph.spin_until(lambda: robot.reported('ESTOP'), what='ESTOP in the diagnostics')
     assert 'call reset first' in robot.call('enable', data=True).message
     robot.call('reset')
     robot.wait('READY')
     robot.run()
     robot.call('enable', data=False)
     robot.wait('READY')
-    graph.spin_until(lambda: reported('READY'), what='READY in the diagnostics')
+    graph.spin_until(lambda: robot.reported('READY'), what='READY in the diagnostics')
 
 
 def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):
@@ -136,7 +136,7 @@ def test_a_bad_state_is_a_fault(graph, policy, what, reason):
     robot.run()
     vars(robot).update(what)
     robot.wait('FAULT')
-    graph.spin_until(lambda: reason in robot.reports[-1].status[0].message, what='diagnostics')
+    graph.spin_until(lambda: robot.reported(reason), what='diagnostics')
     graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
 
 

@@ -37,6 +37,8 @@ from sac_ros.supervisor import State, SupervisorConfig
 
 COMMAND_TOPIC = '/forward_effort_controller/commands'
 WATCHDOG_PERIOD = 0.005  # [s]
+CROWD_PERIOD = 0.5  # [s] between two looks for other publishers of commands
+REPORT_PERIOD = 1.0  # [s]
 LAST_WORDS = 5  # times the fallback is published before the node falls silent
 LATEST = QoSProfile(depth=1)
 LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -74,12 +76,14 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(Trigger, '~/reload', self._on_reload)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(0.5, self._on_slow_timer, clock=self._steady)
+        self.create_timer(CROWD_PERIOD, self._on_crowd_timer, clock=self._steady)
+        self.create_timer(REPORT_PERIOD, self._on_report_timer, clock=self._steady)
         self._show()
         if self.config.autostart:
             self._configure()
-            self.trigger_configure()
-            self.trigger_activate()
+            for trigger in (self.trigger_configure, self.trigger_activate):
+                if trigger() is not TransitionCallbackReturn.SUCCESS:
+                    raise ConfigError('the node could not be activated; its log says why')
 
     # Lifecycle. rclpy swallows exceptions in these, so each becomes a line in the log.
 
@@ -166,12 +170,17 @@ class PolicyNode(LifecycleNode, ClosingNode):
         if self._controller is not None:
             self._controller.goal = goal
 
-    def _on_slow_timer(self) -> None:
-        if self._controller is not None:
-            if self._controller.supervisor.moving and self._crowd():
-                self._controller.supervisor.fault(self._crowd())
+    def _on_crowd_timer(self) -> None:
+        controller = self._controller
+        if controller is not None and controller.supervisor.moving and self._crowd():
+            controller.supervisor.fault(self._crowd())
             self._show()
-        self._diagnostics.publish(self._report())
+
+    def _on_report_timer(self) -> None:
+        report = self._controller.report() if self._controller else ('warn', 'UNCONFIGURED', {})
+        status = messages.to_status(self.get_name(), *report)
+        now = self.get_clock().now().to_msg()
+        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
 
     # Services
 
@@ -269,12 +278,6 @@ class PolicyNode(LifecycleNode, ClosingNode):
         state = self._shown.name if self._shown else ''
         response.message = response.message or state
         return response
-
-    def _report(self) -> DiagnosticArray:
-        report = self._controller.report() if self._controller else ('warn', 'UNCONFIGURED', {})
-        now = self.get_clock().now().to_msg()
-        status = messages.to_status(self.get_name(), *report)
-        return DiagnosticArray(header=Header(stamp=now), status=[status])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,88 @@
+"""How a node's process ends: by signals, by errors, by bad input."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+NODE = """
+import sys
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from sac_ros.errors import ConfigError
+from sac_ros.ros.process import ClosingNode, run_node
+
+class Trial(ClosingNode):
+    def __init__(self):
+        super().__init__('trial')
+        if sys.argv[1] == 'refuse':
+            raise ConfigError('the cause and the mend')
+        self.publisher = self.create_publisher(__import__('std_msgs.msg').msg.String, 'x', 1)
+        self.create_timer(0.05, self.tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def tick(self):
+        print('alive', flush=True)
+        if sys.argv[1] == 'break':
+            raise ValueError('a mistake of ours')
+
+    def close(self):
+        self.publisher.publish(__import__('std_msgs.msg').msg.String())
+        print('last words', flush=True)
+
+sys.exit(run_node('trial', Trial, ['trial', *sys.argv[2:]]))
+"""
+
+
+@pytest.fixture
+def start(domain):
+    started = []
+
+    def start(*arguments):
+        command = [sys.executable, '-c', NODE, *arguments]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_even_twice_leaves_time_for_last_words(start, number):
+    node = start('run')
+    assert node.stdout.readline() == 'alive\n'
+    node.send_signal(number)
+    time.sleep(0.001)
+    node.send_signal(number)
+    out, err = node.communicate(timeout=20)
+    assert node.returncode == 0
+    assert out.count('last words') == 1 and 'Traceback' not in err
+
+
+def test_an_error_of_ours_ends_the_program_after_the_last_words(start):
+    node = start('break')
+    out, err = node.communicate(timeout=20)
+    assert node.returncode == 1
+    assert out == 'alive\nlast words\n' and 'ValueError: a mistake of ours' in err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['refuse'], 'trial: ConfigError: the cause and the mend\n'),
+        (['run', '--ros-args', '--bogus'], '--bogus'),
+        (['run', '--ros-args', '--params-file', '/none.yaml'], '/none.yaml'),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(start, arguments, message):
+    node = start(*arguments)
+    out, err = node.communicate(timeout=20)
+    assert node.returncode == 2
+    assert message in err and 'Traceback' not in err and out == ''
