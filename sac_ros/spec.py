@@ -43,7 +43,8 @@ class ObservationField:
 class PolicySpec:
     """What a policy expects and gives; replay, checkpoint and ONNX file carry it.
 
-    The environment makes it. A joint is always found by its name. Limits that do not exist are infinite.
+    The environment makes it. A joint is always found by its name. Limits that do not exist are
+    infinite.
     """
 
     joint_names: tuple[str, ...]
@@ -74,9 +75,7 @@ class PolicySpec:
             'torque_offset',
         ):
             if len(getattr(self, name)) != n:
-                raise ConfigError(
-                    f'{name} has {len(getattr(self, name))} values for {n} joints {self.joint_names}'
-                )
+                raise ConfigError(f'{name} has {len(getattr(self, name))} values for {n} joints')
         if len(set(self.joint_names)) != n:
             raise ConfigError(f'joint names repeat: {self.joint_names}')
         if not all(math.isfinite(limit) and limit > 0 for limit in self.torque_limit):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from sac_ros.config import TrainConfig, flatten
 from sac_ros.envs.env import make_problem
 from sac_ros.errors import CheckpointError
 from sac_ros.evaluation import Evaluation, evaluate
+from sac_ros.experience import Experience
 from sac_ros.export import export_policy
-from sac_ros.replay import ReplayWriter
+from sac_ros.replay import ReplayReader, ReplayWriter
 from sac_ros.sac import SAC, compiled
 from sac_ros.spec import PolicySpec, Transition
 
-log = logging.getLogger(__name__)
-
+EPISODES = 10**6  # more than any run has, so that seeds of two runs stay apart
 RECENT = 20  # episodes that the running figures average over
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
 
@@ -68,6 +68,7 @@ class Trainer:
         self._returns: deque[float] = deque(maxlen=RECENT)
         self._successes: deque[float] = deque(maxlen=RECENT)
         self._metrics: dict[str, torch.Tensor] = {}
+        self._cursor, self._in_episode, self._return = 0, False, 0.0
         self._stop = self._pause = False
         self._resume()
 
@@ -97,10 +98,9 @@ class Trainer:
         """
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self._started, self._first = time.monotonic(), self.step
-        with ReplayWriter(
-            self.run_dir / 'replay', self.spec, sync_every=self.config.sync_every
-        ) as self._replay:
-            self._rows = torch.empty(self.config.sac.batch_size, self._replay.words)
+        with self._open_replay() as replay:
+            self._experience = Experience(replay, self._cursor)
+            self._rows = torch.empty(self.config.sac.batch_size, replay.words)
             self._collect(on_step)
             self.save()
         return self.step >= self.config.steps
@@ -132,20 +132,19 @@ class Trainer:
         Raises:
             ExportError: the file would not agree with the network.
         """
-        seen = np.zeros((0, self.spec.n_observation), np.float32)
-        if hasattr(self, '_replay') and len(self._replay):
-            rng = np.random.default_rng(self.step)
-            seen = self._replay.sample(1_000, rng).observation
+        replay = ReplayReader(self.run_dir / 'replay', self.spec)
+        seen = replay.sample(1_000, np.random.default_rng(self.step)).observation
         return export_policy(self.sac.policy(self.state), self.spec, self.policy_path, seen)
 
     def save(self) -> None:
         """Write the checkpoint; a later Trainer on this directory continues from it."""
-        self._replay.sync()
+        self._experience.replay.sync()
         notes = {
             'spec': self.spec.to_json(),
             'config': flatten(self.config),
             'step': self.step,
-            'episodes': self.episodes,
+            'episodes': self.episodes + self._in_episode,  # one that was cut is not begun again
+            'cursor': self._experience.cursor,
             'numpy_rng': self._numpy_rng.bit_generator.state,
             'torch_rng': self._torch_rng.get_state().tolist(),
             'returns': list(self._returns),
@@ -162,47 +161,61 @@ class Trainer:
         self.state, notes = load_checkpoint(self.checkpoint, self.state)
         try:
             self.step, self.episodes = notes['step'], notes['episodes']
+            self._cursor = notes['cursor']
             self._numpy_rng.bit_generator.state = notes['numpy_rng']
             self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
             self._returns.extend(notes['returns'])
             self._successes.extend(notes['successes'])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise CheckpointError(f'{self.checkpoint} lacks {error}') from error
-        log.info('resuming %s at step %d', self.run_dir, self.step)
+            raise CheckpointError(f'{self.checkpoint} lacks or has a wrong {error}') from error
+
+    def _open_replay(self) -> ReplayWriter:
+        return ReplayWriter(self.run_dir / 'replay', self.spec, sync_every=self.config.sync_every)
 
     def _collect(self, on_step: Callable[[Trainer], None]) -> None:
         self._saved = time.monotonic()
         while self.step < self.config.steps and not self._stop:
-            observation, _ = self.env.reset(seed=self.config.seed * 1_000_003 + self.episodes)
-            self._episode(observation, on_step)
-
-    def _episode(
-        self, observation: NDArray[np.float32], on_step: Callable[[Trainer], None]
-    ) -> None:
-        total, ended = 0.0, False
-        while not ended and self.step < self.config.steps and not self._stop:
-            if self._pause:
-                time.sleep(0.01)
+            # The seed alone decides an episode, so that a resumed run lives the same ones.
+            observation, _ = self.env.reset(seed=self.config.seed * EPISODES + self.episodes)
+            self._in_episode = True
+            while self._in_episode and self.step < self.config.steps and not self._stop:
+                if self._pause:
+                    time.sleep(0.01)
+                else:
+                    observation = self._one_step(observation)
                 on_step(self)
-                continue
-            action = self._explore(observation)
-            following, reward, terminated, ended_early, info = self.env.step(action)
-            transition = Transition(observation, action, reward, terminated, following)
-            self._replay.append(transition, truncated=ended_early)
-            self.step += 1
-            observation, total, ended = following, total + float(reward), terminated or ended_early
-            if self.step >= self.config.learning_starts:
-                for _ in range(self.config.gradient_steps):
-                    self._learn()
-            if ended:
-                self.episodes += 1
-                self._returns.append(total)
-                self._successes.append(float(info.get('is_success', np.nan)))
-            self._evaluate_and_save()
-            on_step(self)
+            if not self._in_episode:
+                self._save_if_due()
+
+    def _one_step(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        action = self._explore(observation)
+        following, reward, terminated, truncated, info = self.env.step(action)
+        transition = Transition(observation, action, reward, terminated, following)
+        self._experience.store(transition, truncated)
+        self.step += 1
+        self._return += float(reward)
+        if self.step >= self.config.learning_starts:
+            for _ in range(self.config.gradient_steps):
+                self._learn()
+        if terminated or truncated:
+            self._in_episode = False
+            self.episodes += 1
+            self._returns.append(self._return)
+            self._successes.append(float(info.get('is_success', np.nan)))
+            self._return = 0.0
+        if self.step % self.config.eval_every == 0:
+            self.evaluation = self.evaluate(self.config.eval_episodes)
+            self._record(self.evaluation)
+            self._saved = -math.inf
+        return np.asarray(following, np.float32)
+
+    def _save_if_due(self) -> None:
+        """Between two episodes nothing but the checkpoint is needed to go on bit for bit."""
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self.save()
 
     def _learn(self) -> None:
-        batch = self._replay.sample(
+        batch = self._experience.sample(
             self.config.sac.batch_size, self._numpy_rng, out=self._rows.numpy()
         )
         device = self.config.device
@@ -229,14 +242,6 @@ class Trainer:
         noise = noise.to(device) if noise is not None else None
         action: NDArray[np.float32] = self.sac.act(self.state.actor, row, noise)[0].cpu().numpy()
         return action
-
-    def _evaluate_and_save(self) -> None:
-        if self.step % self.config.eval_every == 0:
-            self.evaluation = self.evaluate(self.config.eval_episodes)
-            self._record(self.evaluation)
-            self.save()
-        elif time.monotonic() - self._saved > SAVE_SECONDS:
-            self.save()
 
     def _record(self, evaluation: Evaluation) -> None:
         seconds = time.monotonic() - self._started

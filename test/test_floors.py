@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'sac_ros'
 FLOORS = {
     0: ('__init__', 'spec', 'config', 'errors'),
     1: ('networks', 'replay', 'policy', 'safety', 'supervisor', 'envs'),
-    2: ('sac', 'export', 'checkpoint', 'controller', 'simulator', 'evaluation'),
+    2: ('sac', 'export', 'checkpoint', 'controller', 'simulator', 'evaluation', 'experience'),
     3: ('trainer', 'report'),
     4: ('cli', '__main__', 'ros'),
 }

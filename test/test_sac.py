@@ -124,7 +124,7 @@ def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
     assert ended.any()
     assert not ended.all()
     assert torch.equal(target[ended], transitions.reward[ended])
-    assert torch.allclose(target[~ended], (transitions.reward + 0.99 * soft)[~ended])
+    assert torch.allclose(target[~ended], (transitions.reward + 0.95 * soft)[~ended])
 
 
 def test_target_critic_follows_by_tau():
@@ -139,11 +139,11 @@ def test_target_critic_follows_by_tau():
 @pytest.mark.parametrize('scale', [0.5, 1.0])
 def test_temperature_brings_the_entropy_to_its_target(scale):
     """On a bandit with a peak, alpha falls from above and the entropy ends at the target."""
-    config = SACConfig(hidden=32, learning_rate=3e-3, target_entropy_scale=scale, gamma=0.0)
+    config = SACConfig(hidden=16, learning_rate=5e-3, target_entropy_scale=scale, gamma=0.0)
     sac = SAC(problem(), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     alphas, entropies = [], []
-    for _ in range(3000):
+    for _ in range(2500):
         action = torch.rand(64, 1, generator=draw) * 2 - 1
         zeros = torch.zeros(64, 2)
         reward = -((action[:, 0] - 0.3) ** 2)
@@ -153,7 +153,7 @@ def test_temperature_brings_the_entropy_to_its_target(scale):
         alphas.append(metrics['alpha'].item())
         entropies.append(metrics['entropy'].item())
     assert alphas[50] < alphas[0]  # the entropy starts above the target
-    assert np.mean(entropies[-500:]) == pytest.approx(-scale, rel=0.05)
+    assert np.mean(entropies[-300:]) == pytest.approx(-scale, rel=0.05)
     action = sac.act(state.actor, torch.zeros(1, 2), None)
     assert action.item() == pytest.approx(0.3, abs=0.05)
 
@@ -170,13 +170,13 @@ def test_alpha_rises_when_the_entropy_is_under_the_target():
 @pytest.mark.parametrize(('terminated', 'value'), [(1.0, 1.0), (0.0, 10.0)])
 def test_a_self_loop_is_worth_its_reward_when_terminated_and_its_sum_when_not(terminated, value):
     config = SACConfig(
-        hidden=32, learning_rate=3e-3, gamma=0.9, tau=0.05, initial_alpha=1e-6,
+        hidden=16, learning_rate=5e-3, gamma=0.9, tau=0.1, initial_alpha=1e-6,
         target_entropy_scale=10,
     )  # fmt: skip
     sac = SAC(problem(), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     here = torch.ones(64, 2)
-    for _ in range(2500):
+    for _ in range(1200):
         action = torch.rand(64, 1, generator=draw) * 2 - 1
         transitions = Transition(here, action, torch.ones(64), torch.full((64,), terminated), here)
         state, metrics = sac.update(state, transitions, torch.randn(2, 64, 1, generator=draw))

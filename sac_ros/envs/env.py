@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sac_ros.config import TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.gym_env import make_gym_env
+from sac_ros.envs.picture import Camera
 from sac_ros.envs.reach import ReachTask, reach_spec
 from sac_ros.spec import Chain, PolicySpec
 
@@ -30,6 +31,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self.arm.robot, config.arm.control_period, config.arm.gravity_compensation
         )
         self.render_mode = render_mode
+        self._camera: Camera | None = None
         self._episode_steps = config.task.episode_steps
         self._substeps = max(1, round(config.arm.control_period / config.arm.timestep))
         self._limit = np.array(self.policy_spec.torque_limit)
@@ -38,19 +40,14 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             -np.inf, np.inf, (self.policy_spec.n_observation,), np.float32
         )
         self.action_space = Box(-1.0, 1.0, (n,), np.float32)
-        self._goal, self._previous, self._steps = np.zeros(3), np.zeros(n), 0
-
-    @property
-    def goal(self) -> NDArray[np.float64]:
-        """Where the tip should be, (3,) in the base frame [m]."""
-        return self._goal
+        self.goal, self._previous, self._steps = np.zeros(3), np.zeros(n), 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start at rest in a random posture with a random goal."""
         super().reset(seed=seed)
-        self._goal = self.task.sample_goal(self.np_random)
+        self.goal = self.task.sample_goal(self.np_random)
         self.arm.reset(self.task.sample_start(self.np_random))
         self._previous, self._steps = np.zeros_like(self._previous), 0
         return self._observe(), {}
@@ -63,12 +60,26 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.arm.step(clipped * self._limit, self._substeps)
         self._previous, self._steps = clipped, self._steps + 1
         tip = self.arm.tip_position
-        reward = self.task.reward(tip, self._goal, clipped)
-        info = {'is_success': self.task.success(tip, self._goal)}
+        reward = self.task.reward(tip, self.goal, clipped)
+        info = {'is_success': self.task.success(tip, self.goal)}
         return self._observe(), reward, False, self._steps >= self._episode_steps, info
 
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return a picture (height, width, 3) of arm and goal in the mode rgb_array."""
+        if self.render_mode is None:
+            return None
+        if self._camera is None:
+            self._camera = Camera(self.arm)
+        return self._camera.draw(self.goal, self.task.config.success_radius)
+
+    def close(self) -> None:
+        """Let the drawing surface go."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
     def _observe(self) -> Observation:
-        parts = (self.arm.position, self.arm.velocity, self._goal, self._previous)
+        parts = (self.arm.position, self.arm.velocity, self.goal, self._previous)
         return np.concatenate(parts).astype(np.float32)
 
 

@@ -105,6 +105,7 @@ def read_spec(file: Path) -> mujoco.MjSpec:
         compiler.attrib.setdefault('meshdir', str(file.resolve().parent))
         spec = mujoco.MjSpec.from_string(ElementTree.tostring(tree, encoding='unicode'))
         _add_rotor_inertia(spec, tree)
+        _hide_collision_shapes(spec)
     except OSError as error:
         raise ModelError(f'cannot read the robot file {file}: {error.strerror}') from error
     except (ValueError, ElementTree.ParseError) as error:
@@ -221,6 +222,15 @@ def _add_rotor_inertia(spec: mujoco.MjSpec, tree: ElementTree.Element) -> None:
         spec.joint(joint.attrib['name']).armature = armature
 
 
+def _hide_collision_shapes(spec: mujoco.MjSpec) -> None:
+    """Move them to group 3, which is not drawn by default, where a link has visuals as well."""
+    for body in spec.bodies:
+        shapes = list(body.geoms)
+        if any(not geom.contype for geom in shapes):
+            for geom in shapes:
+                geom.group = 3 if geom.contype else 1
+
+
 def _velocity_limits(file: Path) -> dict[str, float]:
     if not _is_urdf(file):
         return {}
@@ -253,10 +263,25 @@ def _exclude_base_contacts(spec: mujoco.MjSpec) -> None:
 
 
 def _add_table(spec: mujoco.MjSpec) -> None:
-    spec.worldbody.add_geom(
-        name='table', type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1], rgba=[0.75, 0.78, 0.8, 1]
+    spec.add_texture(
+        name='sky',
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.93, 0.95, 0.97],
+        rgb2=[0.75, 0.80, 0.86],
+        width=64,
+        height=384,
     )
-    spec.worldbody.add_light(pos=[1, -1, 2.5], dir=[-0.4, 0.4, -1])
+    spec.worldbody.add_geom(
+        name='table', type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1], rgba=[0.7, 0.74, 0.78, 1]
+    )
+    spec.worldbody.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=[0.6, -1.2, 2.5],
+        dir=[-0.25, 0.5, -1],
+        diffuse=[0.6] * 3,
+        ambient=[0.25] * 3,
+    )
 
 
 def _hash(model: mujoco.MjModel) -> str:

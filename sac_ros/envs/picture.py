@@ -1,0 +1,57 @@
+"""Pictures of an arm and its goal, drawn by MuJoCo."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.envs.arm import SimArm
+from sac_ros.errors import EnvError
+
+GOAL_COLOUR = (0.15, 0.7, 0.3, 0.6)
+
+
+class Camera:
+    """Draws an arm from one side.
+
+    Raises:
+        EnvError: there is nothing to draw with.
+    """
+
+    def __init__(self, arm: SimArm, width: int = 640, height: int = 480) -> None:
+        self._arm = arm
+        arm.model.vis.global_.offwidth = max(width, arm.model.vis.global_.offwidth)
+        arm.model.vis.global_.offheight = max(height, arm.model.vis.global_.offheight)
+        try:
+            self._renderer = mujoco.Renderer(arm.model, height, width)
+        except Exception as error:  # each drawing library fails in a way of its own
+            raise EnvError(
+                f'MuJoCo cannot draw here ({error}); without a screen start the program with '
+                f'MUJOCO_GL=egl (Debian package libegl1) or MUJOCO_GL=osmesa (libosmesa6)'
+            ) from error
+        self._view = mujoco.MjvCamera()
+        self._view.lookat[:] = (0.1, 0.03, 0.33)
+        self._view.distance, self._view.azimuth, self._view.elevation = 1.35, 140, -16
+
+    def draw(
+        self, goal: NDArray[np.float64] | None = None, radius: float = 0.05
+    ) -> NDArray[np.uint8]:
+        """Return a picture (height, width, 3) uint8, with the goal (3,) [m] as a ball."""
+        self._renderer.update_scene(self._arm.data, self._view)
+        if goal is not None:
+            scene = self._renderer.scene
+            mujoco.mjv_initGeom(
+                scene.geoms[scene.ngeom],
+                int(mujoco.mjtGeom.mjGEOM_SPHERE),
+                np.full(3, radius),
+                np.asarray(goal, np.float64),
+                np.eye(3).ravel(),
+                np.array(GOAL_COLOUR, np.float32),
+            )
+            scene.ngeom += 1
+        return np.array(self._renderer.render(), np.uint8)
+
+    def close(self) -> None:
+        """Let the drawing surface go."""
+        self._renderer.close()

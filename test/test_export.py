@@ -1,0 +1,80 @@
+"""The exported file is the network: same torques, its specification inside, never half written."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from sac_ros.config import SACConfig, TrainConfig
+from sac_ros.envs.env import make_problem
+from sac_ros.errors import ExportError
+from sac_ros.export import export_policy, trial_observations
+from sac_ros.policy import MAX_PARITY, OnnxPolicy
+from sac_ros.sac import SAC
+
+
+def learner(env='arm-reach', hidden=64, scale=1.0):
+    _, spec, chain = make_problem(TrainConfig(env=env))
+    sac = SAC(spec, chain, SACConfig(hidden=hidden))
+    state = sac.initialize(0)
+    actor = {name: scale * value for name, value in state.actor.items()}
+    return sac, state._replace(actor=actor)
+
+
+@pytest.mark.parametrize('env', ['arm-reach', 'Pusher-v5'])
+def test_exported_torque_is_the_limit_times_tanh_of_the_mean(env, tmp_path):
+    sac, state = learner(env)
+    observations = trial_observations(sac.spec, np.random.default_rng(7))
+    file = tmp_path / 'policy.onnx'
+    parity = export_policy(sac.policy(state), sac.spec, file, observations[:10])
+    policy = OnnxPolicy(file)
+    assert policy.spec == sac.spec
+    assert policy.parity == pytest.approx(parity, rel=1e-2, abs=1e-9)
+    assert parity <= MAX_PARITY
+    limit = np.array(sac.spec.torque_limit)
+    for observation in observations[::100]:
+        action = sac.act(state.actor, torch.from_numpy(observation)[None], None)[0].numpy()
+        assert np.abs(policy(observation) - action * limit).max() <= 1e-5 * limit.max()
+        assert (np.abs(policy(observation)) <= limit * (1 + 1e-6)).all()
+
+
+def test_one_file_without_external_data_and_with_a_free_batch(tmp_path):
+    sac, state = learner()
+    file = tmp_path / 'deep' / 'policy.onnx'
+    export_policy(sac.policy(state), sac.spec, file, np.zeros((0, 21), np.float32))
+    assert [path.name for path in file.parent.iterdir()] == ['policy.onnx']
+    model = onnx.load(file, load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    assert model.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 21
+
+
+def test_export_fails_and_writes_nothing_when_onnxruntime_disagrees(tmp_path):
+    """The sine of a sum of large numbers depends on the order in which a runtime adds them."""
+    _, spec, _ = make_problem(TrainConfig())
+
+    class Unstable(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Linear(21, 256)
+            self.second = torch.nn.Linear(256, 6)
+
+        def forward(self, observation):
+            return torch.sin(self.second(1e6 * self.first(observation)))
+
+    file = tmp_path / 'policy.onnx'
+    file.write_bytes(b'the old one')
+    with pytest.raises(ExportError, match='of the torque limit'):
+        export_policy(Unstable(), spec, file, np.zeros((0, 21), np.float32))
+    assert file.read_bytes() == b'the old one'
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_trials_reach_every_limit():
+    _, spec, _ = make_problem(TrainConfig())
+    trials, where = trial_observations(spec, np.random.default_rng(0)), spec.slices()
+    assert trials.dtype == np.float32
+    fastest = np.abs(trials[:, where['joint_velocity']]).max(axis=0)
+    assert (fastest >= spec.velocity_limit).all()
+    assert np.abs(trials[:, where['goal']]).max() == 10

@@ -1,0 +1,222 @@
+"""A run resumes bit for bit, loses no transition, and refuses what is not its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.config import SACConfig, TaskConfig, TrainConfig, flatten
+from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
+from sac_ros.replay import ReplayReader
+from sac_ros.trainer import Trainer
+
+HIDDEN = SACConfig(hidden=8, batch_size=16)
+
+
+def config(run_dir, **changes):
+    values = dict(
+        run_dir=str(run_dir), steps=200, learning_starts=20, eval_every=50, eval_episodes=1,
+        compile=False, task=TaskConfig(episode_steps=10), sac=HIDDEN,
+    )  # fmt: skip
+    return TrainConfig(**{**values, **changes})
+
+
+def leaves(state):
+    return torch.utils._pytree.tree_leaves(state)
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(leaves(one), leaves(other), strict=True))
+
+
+def rows(run_dir):
+    replay = ReplayReader(Path(run_dir) / 'replay')
+    packed = replay.rows(replay.sequences())
+    return packed, replay.layout
+
+
+def transitions(run_dir):
+    packed, layout = rows(run_dir)
+    return packed[:, : layout.trailer].copy()
+
+
+def test_every_transition_is_stored_with_its_episode(tmp_path):
+    Trainer(config(tmp_path, steps=35)).run()
+    packed, layout = rows(tmp_path)
+    assert layout.sequence(packed).tolist() == list(range(35))
+    assert layout.episode(packed).tolist() == [i // 10 for i in range(35)]
+    assert layout.truncated(packed).tolist() == [i % 10 == 9 for i in range(35)]
+    split = layout.split(packed)
+    inside = ~layout.truncated(packed)[:-1]
+    assert (split.next_observation[:-1][inside] == split.observation[1:][inside]).all()
+    assert np.abs(split.action).max() <= 1
+    assert (split.terminated == 0).all()
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path):
+    trainer = Trainer(config(tmp_path))
+
+    def stop(running):
+        if running.step == 73:
+            running.request_stop()
+
+    assert trainer.run(stop) is False
+    again = Trainer(config(tmp_path))
+    assert again.step == 73
+    assert same(again.state, trainer.state)
+    assert again.run() is True
+    assert len(transitions(tmp_path)) == 200
+    finished = Trainer(config(tmp_path))
+    assert finished.run() is True
+    assert same(finished.state, again.state)
+
+
+CRASHING = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+from test_trainer import config
+from sac_ros.trainer import Trainer
+
+def die(trainer):
+    if trainer.step == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Trainer(config({run_dir!r})).run(die)
+"""
+
+
+def crash(run_dir, at):
+    code = CRASHING.format(here=str(Path(__file__).parent), at=at, run_dir=str(run_dir))
+    ended = subprocess.run([sys.executable, '-c', code], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize('times', [[130], [55, 101, 199]])
+def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(tmp_path, times):
+    whole = Trainer(config(tmp_path / 'whole'))
+    whole.run()
+    for at in times:
+        crash(tmp_path / 'killed', at)
+        assert len(transitions(tmp_path / 'killed')) == at
+    killed = Trainer(config(tmp_path / 'killed'))
+    assert 0 < killed.step < times[-1]
+    killed.run()
+    assert same(killed.state, whole.state)
+    assert (transitions(tmp_path / 'killed') == transitions(tmp_path / 'whole')).all()
+
+
+def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
+    crash(tmp_path, 130)
+    before = transitions(tmp_path)
+    other = Trainer(config(tmp_path, seed=9))
+    start = other.step
+    other.run()
+    after = transitions(tmp_path)
+    assert (after[:130] == before).all()
+    assert len(after) == 130 + 200 - start
+
+
+def test_two_updates_per_step(tmp_path):
+    trainer = Trainer(config(tmp_path, steps=40, gradient_steps=2))
+    trainer.run()
+    assert trainer.state.updates.item() == 2 * 21
+
+
+def test_progress_counts_and_evaluation_is_repeatable(tmp_path):
+    trainer = Trainer(config(tmp_path, steps=60))
+    trainer.run()
+    progress = trainer.progress()
+    assert (progress.step, progress.steps) == (60, 60)
+    assert 0 < progress.mean_return < 10
+    assert trainer.evaluate(2) == trainer.evaluate(2)
+    assert len((tmp_path / 'evaluations.jsonl').read_text().splitlines()) == 1
+
+
+def test_a_run_directory_of_another_robot_is_refused_and_left_alone(tmp_path):
+    Trainer(config(tmp_path, steps=30)).run()
+    (tmp_path / 'checkpoint.npz').rename(tmp_path / 'kept.npz')
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*')}
+    with pytest.raises(SpecMismatch, match=r'model_hash.*Pendulum'):
+        Trainer(config(tmp_path, env='Pendulum-v1')).run()
+    (tmp_path / 'kept.npz').rename(tmp_path / 'checkpoint.npz')
+    with pytest.raises(SpecMismatch, match='checkpoint'):
+        Trainer(config(tmp_path, env='Pendulum-v1'))
+    after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*')}
+    kept = tmp_path / 'kept.npz'
+    after[kept] = after.pop(tmp_path / 'checkpoint.npz')
+    assert after == before
+
+
+def test_two_runs_in_one_directory_are_refused(tmp_path):
+    refused = []
+
+    def second(_):
+        if not refused:
+            with pytest.raises(ReplayError, match=str(os.getpid())):
+                Trainer(config(tmp_path)).run()
+            refused.append(True)
+
+    Trainer(config(tmp_path, steps=5)).run(second)
+    assert refused
+
+
+def test_other_network_sizes_are_refused_by_name(tmp_path):
+    Trainer(config(tmp_path, steps=30)).run()
+    with pytest.raises(CheckpointError, match=r'hidden1.*\(9, .*\(8, '):
+        Trainer(config(tmp_path, sac=SACConfig(hidden=9, batch_size=16)))
+
+
+@pytest.mark.parametrize('damage', [b'', b'no', 'half'])
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path, damage):
+    Trainer(config(tmp_path, steps=30)).run()
+    file = tmp_path / 'checkpoint.npz'
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2] if damage == 'half' else damage)
+    with pytest.raises(CheckpointError, match=r'checkpoint\.npz is not'):
+        Trainer(config(tmp_path))
+
+
+def test_checkpoint_holds_learner_and_notes_and_no_pickle(tmp_path):
+    trainer = Trainer(config(tmp_path, steps=30))
+    trainer.run()
+    state, notes = load_checkpoint(trainer.checkpoint, Trainer(config(tmp_path / 'x')).state)
+    assert same(state, trainer.state)
+    assert notes['config'] == flatten(trainer.config)
+    assert load_notes(trainer.checkpoint) == notes
+    with np.load(trainer.checkpoint, allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+
+
+def test_a_checkpoint_cut_short_at_any_write_leaves_the_old_one(tmp_path):
+    """A file-size limit makes the n-th write fail for real, at many n."""
+    trainer = Trainer(config(tmp_path, steps=30))
+    trainer.run()
+    old = trainer.checkpoint.read_bytes()
+    code = f"""
+import resource, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_trainer import config
+from sac_ros.checkpoint import save_checkpoint
+from sac_ros.trainer import Trainer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path = Path({str(trainer.checkpoint)!r})
+state = Trainer(config({str(tmp_path / 'x')!r})).state
+for limit in range(0, {len(old) // 2}, {len(old) // 40}):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        save_checkpoint(path, state, {{}})
+    except OSError:
+        continue
+    sys.exit('a file larger than the limit was written')
+"""
+    subprocess.run([sys.executable, '-c', code], check=True)
+    assert trainer.checkpoint.read_bytes() == old
+    save_checkpoint(trainer.checkpoint, trainer.state, {'spec': trainer.spec.to_json()})
+    assert load_notes(trainer.checkpoint)['spec'] == trainer.spec.to_json()
