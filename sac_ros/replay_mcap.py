@@ -22,7 +22,8 @@ from sac_ros.spec import PolicySpec, Transition
 
 Vector = NDArray[np.float64]
 Reward = Callable[[Vector, Vector, Vector], float]  # (observation, action, next) -> reward
-STALE = 3.0  # control periods without a joint state, or seconds x 0.1 without a command
+STALE_STATE = 1.5  # control periods that a joint state stands for
+STALE_COMMAND = 0.3  # [s] that a command stands for, or as long as a joint state if that is more
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def transitions(
     if not (state.times and command.times):
         return []
     period = round(spec.control_period * 1e9)
-    late = STALE * spec.control_period
+    late = STALE_STATE * spec.control_period
     limit, offset = np.array(spec.torque_limit), np.array(spec.torque_offset)
     found: list[tuple[int, Transition, bool]] = []
     previous, going = np.zeros(spec.n_action), False
@@ -155,7 +156,8 @@ def transitions(
     for time in range(start, end - period + 1, period):
         after = time + period
         aim, new_aim = goal.at(time), goal.at(after)
-        usable = state.age(after) <= late and command.age(time) <= max(late, 0.1 * STALE)
+        usable = max(state.age(time), state.age(after)) <= late
+        usable &= command.age(time) <= max(late, STALE_COMMAND)
         if not usable or ('goal' in spec.slices() and aim is None):
             going = _break_off(found, going)
             continue

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,17 +193,21 @@ def test_minari_dataset_of_others_is_scaled(tmp_path, minari):
     assert set(reader.layout.source(rows).tolist()) == {Source.HUMAN}
 
 
-def test_layout_of_the_page(tmp_path):
-    """The numpy reader printed in docs/replay.md, word for word."""
-    from pathlib import Path
-
+@pytest.mark.parametrize('n_observation', [10, 3, 4])
+def test_reader_of_the_page_reads_what_we_read(tmp_path, n_observation):
+    """The numpy code printed in docs/replay.md, word for word."""
     page = (Path(__file__).resolve().parents[1] / 'docs' / 'replay.md').read_text()
     code = page.split('```python\n')[1].split('```')[0]
     assert len(code.splitlines()) <= 12
-    write_mixed(tmp_path / 'r', count=2 * SMALL + 8)
-    flip(tmp_path / 'r', 3)
+    with ReplayWriter(tmp_path / 'r', make_spec(n_observation), segment_records=1) as writer:
+        for i in range(writer.layout.whole_pages(1) + 50):
+            writer.append(transition(i, writer.spec), truncated=i % 7 == 0)
+        width = writer.layout.record_bytes
+    with (tmp_path / 'r' / '0000000000.seg').open('r+b') as segment:
+        segment.seek(3 * width + 5)
+        segment.write(b'x')
     names = {}
-    exec(code.replace('runs/arm/replay', str(tmp_path / 'r')), names)  # noqa: S102
+    exec(code.replace('runs/arm/replay', str(tmp_path / 'r')), names)
     reader = ReplayReader(tmp_path / 'r')
     records = names['records']
     np.testing.assert_array_equal(records['sequence'], reader.sequences())
@@ -220,3 +225,149 @@ def test_layout_of_the_page(tmp_path):
         'joint_1',
     ]
     assert_rows(reader, reader.sequences())
+
+
+def write_bag(path, messages):
+    """A rosbag2 recording with MCAP storage: (seconds, topic, message) in any order."""
+    rosbag2 = pytest.importorskip('rosbags.rosbag2', reason='rosbags is not installed')
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with rosbag2.Writer(path, version=9, storage_plugin=rosbag2.StoragePlugin.MCAP) as writer:
+        connections = {}
+        for seconds, topic, make in sorted(messages, key=lambda m: m[0]):
+            message = make(store.types)
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=store)
+            raw = store.serialize_cdr(message, kind)
+            writer.write(connections[topic], round(seconds * 1e9), raw)
+
+
+def header(types):
+    stamp = types['builtin_interfaces/msg/Time'](sec=0, nanosec=0)
+    return types['std_msgs/msg/Header'](stamp=stamp, frame_id='')
+
+
+def joint_state(names, position, velocity):
+    empty = np.zeros(0)
+    return lambda types: types['sensor_msgs/msg/JointState'](
+        header(types), list(names), np.array(position), np.array(velocity), empty
+    )
+
+
+def torque(values):
+    def make(types):
+        layout = types['std_msgs/msg/MultiArrayLayout'](dim=[], data_offset=0)
+        return types['std_msgs/msg/Float64MultiArray'](layout, np.array(values, np.float64))
+
+    return make
+
+
+def goal(x, y, z):
+    return lambda types: types['geometry_msgs/msg/PointStamped'](
+        header(types), types['geometry_msgs/msg/Point'](x, y, z)
+    )
+
+
+def reach_like_spec():
+    import dataclasses
+
+    from sac_ros.spec import ObservationField
+
+    fields = {'joint_position': 2, 'joint_velocity': 2, 'goal': 3, 'previous_action': 2}
+    observation = tuple(ObservationField(name, size, '') for name, size in fields.items())
+    return dataclasses.replace(make_spec(9), observation=observation)
+
+
+def record_two_seconds(path, with_velocity=True):
+    """A state each 10 ms but none from 1.0 to 1.4 s, a command each 50, a new goal at 0.5 s."""
+    messages = [(0.0, '/goal', goal(1.0, 2.0, 3.0)), (0.5, '/goal', goal(4.0, 5.0, 6.0))]
+    for i in range(201):
+        if not 100 < i < 140:
+            velocity = [7.0, 0.2, 0.1] if with_velocity else []
+            state = joint_state(
+                ('gripper', 'joint_1', 'joint_0'), (9.0, 0.002 * i, 0.001 * i), velocity
+            )
+            messages.append((0.01 * i, '/joint_states', state))
+    for k in range(40):
+        messages.append((0.05 * k, '/commands', torque([2.0 * k / 40, -2.0 * k / 40])))
+    write_bag(path, messages)
+
+
+@pytest.mark.parametrize('with_velocity', [True, False])
+def test_a_recording_becomes_transitions(tmp_path, with_velocity):
+    from sac_ros.replay_mcap import Topics, import_mcap
+
+    record_two_seconds(tmp_path / 'bag', with_velocity)
+    topics = Topics(command='/commands', goal='/goal')
+    count = import_mcap(
+        tmp_path / 'bag',
+        tmp_path / 'r',
+        reach_like_spec(),
+        lambda before, action, after: float(after[0] - before[0] + action[0]),
+        topics,
+    )
+    reader = ReplayReader(tmp_path / 'r')
+    rows = reader.rows(reader.sequences())
+    got, layout = reader.layout.split(rows), reader.layout
+    assert count == len(reader)
+    ticks = (layout.stamp(rows) / 5e7).round().astype(int)  # in control periods
+    assert set(range(18)) <= set(ticks)
+    assert not set(range(21, 28)) & set(ticks)  # the silence
+    assert {30, 38} <= set(ticks)
+    np.testing.assert_allclose(got.action[:, 0], ticks / 40, atol=1e-6)
+    np.testing.assert_allclose(got.action[:, 1], -ticks / 40, atol=1e-6)
+    moving = (ticks < 20) | (ticks >= 28)
+    position = np.stack([0.05 * ticks / 10, 0.1 * ticks / 10], axis=1)
+    np.testing.assert_allclose(got.observation[moving, :2], position[moving], atol=1e-5)
+    if with_velocity:
+        np.testing.assert_allclose(got.observation[:, 2:4], [[0.1, 0.2]] * count, atol=1e-5)
+    else:
+        np.testing.assert_allclose(got.observation[1, 2:4], [0.1, 0.2], atol=1e-5)
+    np.testing.assert_array_equal(got.observation[ticks < 10, 4:7], [[1, 2, 3]] * 10)
+    np.testing.assert_array_equal(got.observation[ticks >= 10, 4:7], [[4, 5, 6]] * (count - 10))
+    np.testing.assert_array_equal(got.next_observation[:, 7:], got.action)
+    episode = layout.episode(rows)
+    first = np.flatnonzero(np.diff(episode, prepend=-1))
+    assert ticks[first][:2].tolist() == [0, 10]
+    assert len(first) == 3
+    assert (got.observation[first, 7:] == 0).all()
+    assert layout.truncated(rows).sum() == 3
+    assert set(layout.source(rows).tolist()) == {Source.REAL}
+
+
+def test_a_recording_that_lacks_something_says_what(tmp_path):
+    from sac_ros.replay_mcap import Topics, import_mcap
+
+    record_two_seconds(tmp_path / 'bag')
+    with pytest.raises(ReplayError, match=r'no topic /torque; it has /commands, /goal'):
+        import_mcap(
+            tmp_path / 'bag', tmp_path / 'r', reach_like_spec(), max, Topics(command='/torque')
+        )
+    with pytest.raises(ReplayError, match='cannot read'):
+        import_mcap(tmp_path / 'none', tmp_path / 'r', reach_like_spec(), max, Topics())
+    with pytest.raises(ReplayError, match='0 goals'):
+        topics = Topics(command='/commands', goal='/elsewhere')
+        import_mcap(tmp_path / 'bag', tmp_path / 'r', reach_like_spec(), max, topics)
+    assert not (tmp_path / 'r').exists()
+
+
+def test_a_recording_of_the_arm_through_the_command_line(tmp_path):
+    pytest.importorskip('mujoco', reason='MuJoCo is not installed')
+    from sac_ros.envs.robot import load_robot
+
+    names = load_robot().joint_names
+    zeros = np.zeros(len(names))
+    messages = [(0.01 * i, '/joint_states', joint_state(names, zeros, zeros)) for i in range(101)]
+    messages += [
+        (0.05 * k, '/forward_effort_controller/commands', torque(zeros)) for k in range(20)
+    ]
+    write_bag(tmp_path / 'bag', messages)
+    options = ('--mcap', tmp_path / 'bag', '--goal', '0.3', '0', '0.3')
+    assert command('import', tmp_path / 'r', *options) == 0
+    reader = ReplayReader(tmp_path / 'r')
+    reward = reader.layout.split(reader.rows(reader.sequences())).reward
+    assert len(reader) == 20
+    assert (reward == reward[0]).all()
+    assert 0 < reward[0] < 1
