@@ -27,6 +27,7 @@ from sac_ros.spec import PolicySpec, Transition
 
 EPISODES = 10**6  # more than any run has, so that seeds of two runs stay apart
 RECENT = 20  # episodes that the running figures average over
+RATE_SECONDS = 20.0  # [s] that rates are taken over
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
 
 
@@ -97,7 +98,8 @@ class Trainer:
             True when all steps are done, False when it was asked to stop before.
         """
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        self._started, self._first = time.monotonic(), self.step
+        self._started = time.monotonic()
+        self._marks: deque[tuple[float, int]] = deque([(self._started, self.step)])
         with self._open_replay() as replay:
             self._experience = Experience(replay, self._cursor)
             self._rows = torch.empty(self.config.sac.batch_size, replay.words)
@@ -106,9 +108,14 @@ class Trainer:
         return self.step >= self.config.steps
 
     def progress(self) -> Progress:
-        """Return where the run stands."""
-        elapsed = max(time.monotonic() - self._started, 1e-9)
-        rate = (self.step - self._first) / elapsed
+        """Return where the run stands; rates are those of the last seconds."""
+        now = time.monotonic()
+        self._marks.append((now, self.step))
+        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_SECONDS:
+            self._marks.popleft()
+        before, step = self._marks[0]
+        rate = (self.step - step) / (now - before) if now > before else 0.0
+        learning = self.step > self.config.learning_starts
         metrics = {name: float(value) for name, value in self._metrics.items()}
         return Progress(
             self.step,
@@ -117,7 +124,7 @@ class Trainer:
             float(np.mean(self._successes)) if self._successes else np.nan,
             metrics.get('alpha', self.config.sac.initial_alpha),
             metrics.get('entropy', np.nan),
-            rate * self.config.gradient_steps,
+            rate * self.config.gradient_steps if learning else 0.0,
             (self.config.steps - self.step) / rate if rate > 0 else np.nan,
             self.evaluation,
         )
