@@ -10,6 +10,9 @@ import time
 
 import pytest
 
+# Two OpenMP threads wait for each other as soon as another process wants a core.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 # Domains whose ports stay below the ephemeral range.
 DOMAINS = range(1, 100)
 
