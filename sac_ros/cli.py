@@ -24,7 +24,8 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; bad input gives one line on standard error and status 2."""
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    logging.basicConfig(format='%(message)s')
+    logging.getLogger('sac_ros').setLevel(logging.INFO)
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
