@@ -237,12 +237,11 @@ def follow(
     layout = records.layout
     first = records.rows(sequences, out)  # (..., words)
     total = layout.split(first)
-    episode = layout.episode(first).copy()
+    episode = layout.episode(first).copy()  # it moves on after every end
     discount = np.full(sequences.shape, gamma, np.float32)
     going = np.ones(sequences.shape, np.bool_)
-    row, scratch = first, np.empty(first.shape, np.float32)
+    scratch = np.empty(first.shape, np.float32)
     for step in range(1, n):
-        going &= (layout.split(row).terminated == 0) & ~layout.truncated(row)
         following = sequences + step
         going &= records.whole(following)
         row = records.rows(np.minimum(following, records.end - 1), scratch)

@@ -6,11 +6,14 @@ import math
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from sac_ros.evaluation import Evaluation
+from sac_ros.trainer import Progress as TrainingProgress
 from sac_ros.trainer import Trainer
 
 REFRESH_SECONDS = 0.25
@@ -24,15 +27,13 @@ class TrainingReport:
         self._trainer = trainer
         self._console = Console()
         columns = (
-            TextColumn('{task.description}'),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=None),
             TextColumn('{task.completed:,.0f}/{task.total:,.0f} steps'),
-            TextColumn('{task.fields[figures]}'),
+            TextColumn('{task.fields[left]} left'),
         )
-        self._bar = Progress(*columns, console=self._console, auto_refresh=False)
-        self._task = self._bar.add_task(
-            'training', total=trainer.config.steps, completed=trainer.step, figures=''
-        )
+        self._bar = Progress(*columns, console=self._console, expand=True)
+        self._task = self._bar.add_task('', total=trainer.config.steps, left='-')
+        self._live = Live(console=self._console, auto_refresh=False)
         self._next = 0.0
 
     def __enter__(self) -> TrainingReport:
@@ -42,7 +43,7 @@ class TrainingReport:
         if config.compile:
             self._console.print('the first update is compiled, which takes a while')
         if self._console.is_terminal:
-            self._bar.start()
+            self._live.start()
         return self
 
     def __exit__(
@@ -53,11 +54,11 @@ class TrainingReport:
     ) -> None:
         if self._console.is_terminal:
             self._draw()
-            self._bar.stop()
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text)
+        self._console.print(text)
 
     def step(self, trainer: Trainer) -> None:
         """Refresh what is shown, if it is time to."""
@@ -69,8 +70,12 @@ class TrainingReport:
         if terminal:
             self._draw()
         else:
-            step, steps = trainer.step, trainer.config.steps
-            self._console.print(f'{step}/{steps} steps  {self._figures()}', soft_wrap=True)
+            progress = trainer.progress()
+            left = _duration(progress.seconds_left)
+            self._console.print(
+                f'{progress.step}/{progress.steps} steps  {_figures(progress)}  {left} left',
+                soft_wrap=True,
+            )
 
     def stopped(self) -> None:
         """Say what was kept and how to go on."""
@@ -103,21 +108,22 @@ class TrainingReport:
             )
 
     def _draw(self) -> None:
-        self._bar.update(self._task, completed=self._trainer.step, figures=self._figures())
-        self._bar.refresh()
-
-    def _figures(self) -> str:
         progress = self._trainer.progress()
-        parts = [f'return {_number(progress.mean_return, ".2f")}']
-        if not math.isnan(progress.success_rate):
-            parts.append(f'success {100 * progress.success_rate:.0f} %')
-        parts += [
-            f'alpha {progress.alpha:.3g}',
-            f'entropy {_number(progress.entropy, ".2f")}',
-            f'{progress.updates_per_second:.0f} updates/s',
-            f'{_duration(progress.seconds_left)} left',
-        ]
-        return '  '.join(parts)
+        left = _duration(progress.seconds_left)
+        self._bar.update(self._task, completed=progress.step, left=left)
+        self._live.update(Group(self._bar, Text(_figures(progress))), refresh=True)
+
+
+def _figures(progress: TrainingProgress) -> str:
+    parts = [f'return {_number(progress.mean_return, ".2f")}']
+    if not math.isnan(progress.success_rate):
+        parts.append(f'success {100 * progress.success_rate:.0f} %')
+    parts += [
+        f'alpha {progress.alpha:.3g}',
+        f'entropy {_number(progress.entropy, ".2f")}',
+        f'{progress.updates_per_second:.0f} updates/s',
+    ]
+    return '  '.join(parts)
 
 
 def _number(value: float, form: str) -> str:

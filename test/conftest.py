@@ -30,6 +30,9 @@ def domain(monkeypatch):
             continue
         monkeypatch.setenv('ROS_DOMAIN_ID', str(number))
         monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        # Participants that end at the same time can crash each other in Fast DDS's shared memory,
+        # whose ports all domains of a machine share.
+        monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
         yield number
         file.close()
         return

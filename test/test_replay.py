@@ -80,6 +80,25 @@ def test_reader_sees_new_records_without_reopening(tmp_path):
     assert_rows(reader, np.arange(3 * SMALL))
 
 
+def test_a_record_written_while_we_looked_past_it_is_no_damage(tmp_path):
+    """A reader may pass a place just before it is filled, and then see the ones after it."""
+    writer = ReplayWriter(tmp_path / 'r', make_spec())
+    reader = ReplayReader(tmp_path / 'r')
+    fill(writer, 0, 20)
+    valid, looks = reader.layout.valid, []
+
+    def too_early(rows, first):
+        whole = valid(rows, first)
+        if not looks:
+            whole[3:6] = False
+        looks.append(first)
+        return whole
+
+    reader.layout.valid = too_early
+    assert reader.refresh()
+    assert reader.sequences().tolist() == list(range(20))
+
+
 def test_episodes_move_on_at_their_end_and_at_reopening(tmp_path):
     with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
         for i in range(12):

@@ -199,8 +199,8 @@ class Disk(NoSync):
 
 
 def write_until_the_cut(directory, disk, chance):
-    """Append through segments and drops; returns the sequence numbers known to be durable."""
-    durable = 0
+    """Append through segments and drops; returns how many are durable, and if it archives."""
+    durable, archive = 0, chance.random() < 0.5
     try:
         writer = ReplayWriter(
             directory,
@@ -208,7 +208,7 @@ def write_until_the_cut(directory, disk, chance):
             capacity=chance.choice([0, SMALL]),
             segment_records=SMALL,
             sync_every=chance.choice([0, 7, 100]),
-            archive=chance.random() < 0.5,
+            archive=archive,
             files=disk,
         )
         for i in range(4 * SMALL):
@@ -218,7 +218,7 @@ def write_until_the_cut(directory, disk, chance):
             durable = writer.durable_end
     except PowerCut:
         pass
-    return durable
+    return durable, archive
 
 
 def test_power_loss_keeps_everything_up_to_the_last_sync(tmp_path):
@@ -227,7 +227,7 @@ def test_power_loss_keeps_everything_up_to_the_last_sync(tmp_path):
         chance = random.Random(seed)
         directory, left = tmp_path / f'{seed}', tmp_path / f'{seed}-left'
         disk = Disk(cut_at=int(10 ** chance.uniform(0, 3.4)))
-        durable = write_until_the_cut(directory, disk, chance)
+        durable, archived = write_until_the_cut(directory, disk, chance)
         left.mkdir()
         disk.after_the_cut(directory, left, chance)
         with ReplayWriter(left, make_spec(), segment_records=SMALL) as writer:
@@ -238,7 +238,8 @@ def test_power_loss_keeps_everything_up_to_the_last_sync(tmp_path):
             assert set(range(oldest, durable)) <= set(kept.tolist())
             lost_something += len(writer.holes) + writer.cut > 0
             fill(writer, writer.end, writer.end + SMALL)
-        if (left / 'archive' / 'spec.json').exists():
+        if archived and oldest:
             archive = ReplayReader(left / 'archive')
+            assert archive.sequences()[:oldest].tolist() == list(range(oldest))
             assert_rows(archive, archive.sequences())
     assert lost_something > 10  # else the simulation tore nothing and proves nothing
