@@ -87,11 +87,10 @@ class ReplayReader(Records):
     def _follow_directory(self) -> None:
         """Map new segments and let go of dropped ones."""
         numbers = segment_numbers(self.directory)
-        while numbers:
+        if numbers:
             if not self._segment_records:
                 self._segment_records = segment_records(self.directory, self.layout)
-            vanished = self._show_segments(numbers)
+            self._show_segments(numbers)
+            # Listed again: the writer may have dropped some between our list and our look.
             numbers = segment_numbers(self.directory)
             self._forget_before(min(numbers, default=0) * self._segment_records)
-            if not vanished:  # else the writer dropped some between our list and our look
-                break

@@ -118,14 +118,13 @@ class Records(RecordSampler):
         self.holes = holes
         self._hole_steps = holes - self._start - np.arange(len(holes))
 
-    def _show_segments(self, numbers: Sequence[int]) -> list[int]:
+    def _show_segments(self, numbers: Sequence[int]) -> None:
         """Map these segments, moving to a larger map where they do not fit.
 
-        Returns the numbers of those whose files are not there any more.
+        A file that is not there any more reads as zeros.
         """
-        vanished: list[int] = []
         if not numbers:
-            return vanished
+            return
         size = self._segment_records
         held = (self._mapped - self._base) // size if self._map else 0
         if self._map is None or numbers[-1] - self._base // size >= self._map.slots:
@@ -141,14 +140,12 @@ class Records(RecordSampler):
             try:
                 fd = os.open(segment_path(self.directory, number), os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                vanished.append(number)
                 continue
             try:
                 self._map.place(number - first, fd)
             finally:
                 os.close(fd)
         self._mapped = (numbers[-1] + 1) * size
-        return vanished
 
     def _forget_before(self, start: int) -> None:
         """Let go of the segments before the sequence number `start`."""

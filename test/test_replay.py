@@ -8,11 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
-from replay_values import SMALL, assert_rows, fill, make_spec, transition
+from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay_format import Layout
+from sac_ros.replay_format import Layout, segment_numbers
 
 
 def test_records_survive_reopening_across_segments(tmp_path):
@@ -97,6 +97,37 @@ def test_a_record_written_while_we_looked_past_it_is_no_damage(tmp_path):
     reader.layout.valid = too_early
     assert reader.refresh()
     assert reader.sequences().tolist() == list(range(20))
+
+
+def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monkeypatch):
+    """A reader may list a segment that is gone when it comes to open it."""
+    with ReplayWriter(
+        tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL
+    ) as writer:
+        fill(writer, 0, 4 * SMALL)
+        start = writer.start
+    assert start
+    listed = [[0, 1, 2, 3]]
+    monkeypatch.setattr(
+        'sac_ros.replay.segment_numbers',
+        lambda directory: listed.pop() if listed else segment_numbers(directory),
+    )
+    reader = ReplayReader(tmp_path / 'r')
+    assert reader.sequences().tolist() == list(range(start, 4 * SMALL))
+    assert_rows(reader, reader.sequences())
+
+
+def test_reopening_makes_durable_what_a_killed_writer_left_to_the_kernel(tmp_path):
+    class Counting(NoSync):
+        def sync(self, fd):
+            synced.append(os.readlink(f'/proc/self/fd/{fd}'))
+
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        fill(writer, 0, 5)
+    synced = []
+    with ReplayWriter(tmp_path / 'r', make_spec(), files=Counting()) as writer:
+        assert writer.durable_end == 5
+        assert synced == [str(tmp_path / 'r' / '0000000000.seg')]
 
 
 def test_episodes_move_on_at_their_end_and_at_reopening(tmp_path):
