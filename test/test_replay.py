@@ -100,11 +100,15 @@ def test_a_record_written_while_we_looked_past_it_is_no_damage(tmp_path):
 
 
 def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monkeypatch):
-    """A reader may list a segment that is gone when it comes to open it."""
+    """A reader that moves to a larger map may find that a segment it knew is gone."""
+    monkeypatch.setattr('sac_ros.replay_records._MIN_SLOTS', 2)
     with ReplayWriter(
         tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL
     ) as writer:
-        fill(writer, 0, 4 * SMALL)
+        fill(writer, 0, SMALL)
+        reader = ReplayReader(tmp_path / 'r')
+        assert len(reader) == SMALL
+        fill(writer, SMALL, 4 * SMALL)
         start = writer.start
     assert start
     listed = [[0, 1, 2, 3]]
@@ -112,7 +116,7 @@ def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monke
         'sac_ros.replay.segment_numbers',
         lambda directory: listed.pop() if listed else segment_numbers(directory),
     )
-    reader = ReplayReader(tmp_path / 'r')
+    reader.refresh()
     assert reader.sequences().tolist() == list(range(start, 4 * SMALL))
     assert_rows(reader, reader.sequences())
 
