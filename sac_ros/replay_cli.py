@@ -168,13 +168,14 @@ def describe(directory: Path, summary: Summary) -> str:
     """What a replay holds, for a terminal of 99 columns."""
     mib = summary.disk_bytes / 2**20
     hours = summary.records * summary.spec.control_period / 3600
+    broken_off = len(summary.returns) - summary.terminated - summary.truncated
     lines = [
         f'{directory}: {summary.records:,} transitions, {hours:.2f} h of robot time, '
         f'{mib:.1f} MiB on disk',
         f'  joints     {", ".join(summary.spec.joint_names)}',
         f'  observes   {", ".join(f"{f.name}[{f.size}]" for f in summary.spec.observation)}',
         f'  episodes   {len(summary.returns):,}: {summary.terminated:,} terminated, '
-        f'{summary.truncated:,} truncated, the others broken off',
+        f'{summary.truncated:,} truncated, {max(broken_off, 0):,} broken off or going on',
         f'  policies   {summary.policies:,}',
     ]
     if summary.damaged or summary.torn:
