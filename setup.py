@@ -53,7 +53,17 @@ setup(
     data_files=DATA,
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.20'],
-    extras_require={'train': ['torch>=2.10', 'onnx>=1.21', 'onnxscript', 'rich']},
+    extras_require={
+        'train': ['torch>=2.10', 'onnx>=1.21', 'onnxscript', 'rich'],
+        'minari': ['minari>=0.5.4', 'h5py', 'pillow'],
+        'mcap': ['rosbags>=0.11.9'],
+        'bench': [
+            'stable-baselines3==2.9.2',
+            'cpprb==11.0.0',
+            'torchrl==0.14.1',
+            'tensordict==0.14.3',
+        ],
+    },
     zip_safe=False,
     entry_points={'console_scripts': [f'{name} = {place}' for name, place in PROGRAMS.items()]},
 )

@@ -102,6 +102,8 @@ class TrainConfig(Checked):
     sync_every: int = setting(
         1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
     )
+    replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
+    replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     sac: SACConfig = dataclasses.field(default_factory=SACConfig)

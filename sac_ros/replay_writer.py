@@ -125,40 +125,6 @@ class ReplayWriter(WritableRecords):
         except OSError as error:
             raise disk_error('sync', self.directory, error) from error
 
-    def rewind(self, end: int) -> int:
-        """Cut simulated records from the end, so that `end` is the next sequence number.
-
-        A run that resumes from a checkpoint repeats those steps. What a real robot or a person
-        did is never cut. Returns how many records went.
-
-        Raises:
-            ReplayError: `end` is not stored any more, a record is not simulated, the disk fails.
-        """
-        if not self._start <= end <= self._state[0]:
-            raise ReplayError(
-                f'{self.directory} holds the records {self._start} to {self._state[0]}; '
-                f'it cannot go back to {end}'
-            )
-        last = self._state[0]
-        whole = self.sequences(end)
-        if self.layout.source(self.rows(whole)).any():
-            raise ReplayError(
-                f'{self.directory} has real or human steps after record {end}; they are not cut, '
-                'go on from where the replay ends'
-            )
-        if end == last:
-            return 0
-        self.sync()
-        self._due = self._segment_end = 0  # the next append looks for its segment again
-        self._state = (end, self._state[1] + 1)
-        self._set_holes(self.holes[self.holes < end])
-        try:
-            self._zero_after_end()
-        except OSError as error:
-            raise disk_error('rewind', self.directory, error) from error
-        self._synced = end
-        return last - end
-
     def close(self) -> None:
         """Sync and let another writer in. Closing twice is harmless."""
         try:

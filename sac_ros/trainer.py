@@ -177,7 +177,13 @@ class Trainer:
             raise CheckpointError(f'{self.checkpoint} lacks or has a wrong {error}') from error
 
     def _open_replay(self) -> ReplayWriter:
-        return ReplayWriter(self.run_dir / 'replay', self.spec, sync_every=self.config.sync_every)
+        return ReplayWriter(
+            self.run_dir / 'replay',
+            self.spec,
+            capacity=self.config.replay_capacity,
+            archive=self.config.replay_archive,
+            sync_every=self.config.sync_every,
+        )
 
     def _collect(self, on_step: Callable[[Trainer], None]) -> None:
         self._saved = time.monotonic()

@@ -195,26 +195,6 @@ def test_mixture_of_n_step_returns(tmp_path):
     np.testing.assert_array_equal(discount, GAMMA ** (last - first))
 
 
-def test_rewind_repeats_simulated_steps_and_never_cuts_real_ones(writer, tmp_path):
-    fill(writer, 0, 3 * SMALL)
-    reader = ReplayReader(tmp_path / 'r')
-    expected = rewards(writer, 100)
-    assert writer.rewind(SMALL + 3) == 2 * SMALL - 3
-    assert reader.refresh() == 0
-    assert (len(writer), len(reader)) == (SMALL + 3, SMALL + 3)
-    fill(writer, SMALL + 3, 3 * SMALL)
-    assert reader.refresh() == 2 * SMALL - 3
-    np.testing.assert_array_equal(rewards(writer, 100), expected)
-    np.testing.assert_array_equal(rewards(reader, 100), expected)
-    writer.append(transition(3 * SMALL), truncated=False, source=Source.REAL)
-    with pytest.raises(ReplayError, match='not cut'):
-        writer.rewind(SMALL)
-    with pytest.raises(ReplayError, match='cannot go back'):
-        writer.rewind(10 * SMALL)
-    writer.close()
-    assert_rows(ReplayReader(tmp_path / 'r'), np.arange(3 * SMALL + 1))
-
-
 WRITE = """
 import sys
 from replay_values import *
