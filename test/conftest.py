@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 # Domains whose ports stay below the ephemeral range.
 DOMAINS = range(1, 100)
+LOOPBACK = Path(__file__).parent / 'data/loopback.xml'
 
 
 @pytest.fixture
@@ -29,10 +31,10 @@ def domain(monkeypatch):
             file.close()
             continue
         monkeypatch.setenv('ROS_DOMAIN_ID', str(number))
-        monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        # Participants that end at the same time can crash each other in Fast DDS's shared memory,
-        # whose ports all domains of a machine share.
-        monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
+        # Loopback alone, and no shared memory: all domains of a machine share its ports, and after
+        # a process was killed, Fast DDS can crash another one that ends (seen with 3.2.3).
+        monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SYSTEM_DEFAULT')
+        monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', str(LOOPBACK))
         yield number
         file.close()
         return
@@ -109,6 +111,11 @@ class Graph:
         """End the node and every process that still runs; again does nothing."""
         for process in self.processes:
             if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in self.processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
             process.log.close()
