@@ -47,7 +47,7 @@ def sim_and_policy(graph, policy):
     goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
     graph.start('sim_node', '--ros-args', '-p', f'arm.model:={ARM}', '-p', 'seed:=1')
     # The machine that runs the tests is busy: joint states are late only after a while.
-    patient = ('supervision.state_period:=0.05', 'supervision.state_timeout:=0.5')
+    patient = ('supervision.state_period:=0.3', 'supervision.state_timeout:=1.0')
     parameters = ('autostart:=true', f'policy:={policy}', *patient)
     given = [item for parameter in parameters for item in ('-p', parameter)]
     graph.start('policy_node', '--ros-args', *given)

@@ -21,7 +21,7 @@ COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SPEC = reach_spec(3)
 # A robot in Python on a busy machine is slow: it is late only after a while.
-PATIENT = ('-p', 'supervision.state_period:=0.1', '-p', 'supervision.state_timeout:=0.4')
+PATIENT = ('-p', 'supervision.state_period:=0.3', '-p', 'supervision.state_timeout:=1.0')
 
 
 class Robot:
