@@ -18,6 +18,7 @@ from sac_ros import __version__
 from sac_ros.config import ArmConfig, Checked, Setting, TaskConfig, TrainConfig, build, settings
 from sac_ros.errors import ConfigError, SacRosError
 from sac_ros.replay_cli import add_replay_parser
+from sac_ros.robot_cli import add_robot_parser
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument('run_dir', type=Path, help='directory of the run')
     export.set_defaults(run=_export)
     add_replay_parser(commands)
+    add_robot_parser(commands)
     return parser
 
 

@@ -51,7 +51,16 @@ class ArmConfig(Checked):
     model: str = setting(
         '', 'URDF or MJCF file of the arm; empty for the one that comes with sac_ros'
     )
-    tip: str = setting('', 'body whose origin is the tip; empty for the last of the chain')
+    joints: str = setting(
+        '', 'joints to actuate, as names or patterns with *, comma between; empty for all'
+    )
+    tip: str = setting('', 'body or site that is the tip; empty for the last body of the chain')
+    torque_limits: str = setting(
+        '', 'torque limits in place of those of the file, as joint*=20,wrist=3.5 [N·m]'
+    )
+    velocity_limits: str = setting(
+        '', 'velocity limits in place of those of the file, as joint*=4,wrist=6 [rad/s]'
+    )
     control_period: float = setting(0.05, 'time between two actions [s]', 0.001, 1.0)
     timestep: float = setting(0.002, 'time step of the physics [s]', 1e-4, 0.02)
     gravity_compensation: bool = setting(

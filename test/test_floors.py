@@ -14,7 +14,7 @@ FLOORS = {
     1: ('networks', 'replay', 'policy', 'safety', 'supervisor', 'envs'),
     2: ('sac', 'export', 'checkpoint', 'controller', 'simulator', 'evaluation', 'experience'),
     3: ('trainer', 'report'),
-    4: ('cli', '__main__', 'ros'),
+    4: ('cli', 'robot_cli', '__main__', 'ros'),
 }
 ROS = {
     'rclpy',

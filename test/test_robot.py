@@ -6,7 +6,8 @@ import pytest
 
 from sac_ros.config import ArmConfig
 from sac_ros.envs.arm import SimArm
-from sac_ros.envs.robot import compile_model, default_model, load_robot
+from sac_ros.envs.model import compile_model
+from sac_ros.envs.robot import default_model, load_robot
 from sac_ros.errors import ModelError
 
 ROBOT = load_robot()

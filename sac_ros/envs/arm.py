@@ -7,14 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig
-from sac_ros.envs.robot import compile_model, load_robot
+from sac_ros.envs.chain import tip_body
+from sac_ros.envs.model import compile_model
+from sac_ros.envs.robot import Robot, robot_of
 
 
 class SimArm:
     """A torque-controlled arm in MuJoCo. Joints are in the order of `robot.joint_names`."""
 
-    def __init__(self, config: ArmConfig) -> None:
-        self.robot = load_robot(config.model, config.tip)
+    def __init__(self, config: ArmConfig, robot: Robot | None = None) -> None:
+        """Compile the robot, which is read from the configuration's file unless it is given.
+
+        Raises:
+            ModelError: the robot file cannot be used.
+        """
+        self.robot = robot or robot_of(config)
         self.model = compile_model(self.robot, config)
         self.data = mujoco.MjData(self.model)
         self.timestep = config.timestep
@@ -22,7 +29,7 @@ class SimArm:
         self._position = self.model.jnt_qposadr[joints]
         self._velocity = self.model.jnt_dofadr[joints]
         self._limit = np.array(self.robot.torque_limit)
-        self._tip = self.model.body(self.robot.tip).id
+        self._tip, self._site = tip_body(self.model, self.robot.tip, self.robot.path)
         mujoco.mj_forward(self.model, self.data)
 
     @property
@@ -48,7 +55,15 @@ class SimArm:
     @property
     def tip_position(self) -> NDArray[np.float64]:
         """Tip (3,) in the base frame [m]."""
-        return np.array(self.data.xpos[self._tip])
+        on_body = self._site < 0
+        return np.array(self.data.xpos[self._tip] if on_body else self.data.site_xpos[self._site])
+
+    @property
+    def tip_rotation(self) -> NDArray[np.float64]:
+        """Rotation (3, 3) of the tip in the base frame."""
+        on_body = self._site < 0
+        matrix = self.data.xmat[self._tip] if on_body else self.data.site_xmat[self._site]
+        return np.array(matrix).reshape(3, 3)
 
     @property
     def in_contact(self) -> bool:
@@ -61,6 +76,7 @@ class SimArm:
         """Put the joints (n,) there, at rest unless a velocity is given."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[self._position] = position
+        self._place_followers()
         if velocity is not None:
             self.data.qvel[self._velocity] = velocity
         mujoco.mj_forward(self.model, self.data)
@@ -70,3 +86,14 @@ class SimArm:
         self.data.ctrl[:] = np.clip(torque, -self._limit, self._limit)
         mujoco.mj_step(self.model, self.data, n_steps)
         mujoco.mj_kinematics(self.model, self.data)
+
+    def _place_followers(self) -> None:
+        """Put joints that are coupled to another one, such as a second finger, where it says."""
+        model, qpos = self.model, self.data.qpos
+        for equality in range(model.neq):
+            one, other = model.eq_obj1id[equality], model.eq_obj2id[equality]
+            if model.eq_type[equality] == mujoco.mjtEq.mjEQ_JOINT and other >= 0:
+                here, there = model.jnt_qposadr[one], model.jnt_qposadr[other]
+                moved = qpos[there] - model.qpos0[there]
+                factors = model.eq_data[equality, :5]
+                qpos[here] = model.qpos0[here] + np.polynomial.polynomial.polyval(moved, factors)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.arm import SimArm
+from sac_ros.envs.robot import default_model
 from sac_ros.errors import EnvError
 
 GOAL_COLOUR = (0.15, 0.7, 0.3, 0.6)
@@ -31,8 +32,11 @@ class Camera:
                 f'MUJOCO_GL=egl (Debian package libegl1) or MUJOCO_GL=osmesa (libosmesa6)'
             ) from error
         self._view = mujoco.MjvCamera()
-        self._view.lookat[:] = (0.1, 0.03, 0.33)
-        self._view.distance, self._view.azimuth, self._view.elevation = 1.35, 140, -16
+        self._view.azimuth, self._view.elevation = 140, -16
+        if arm.robot.path == default_model():
+            self._view.lookat[:], self._view.distance = (0.1, 0.03, 0.33), 1.35
+        else:
+            self._view.lookat[:], self._view.distance = _surroundings(arm)
 
     def draw(
         self, goal: NDArray[np.float64] | None = None, radius: float = 0.05
@@ -55,3 +59,12 @@ class Camera:
     def close(self) -> None:
         """Let the drawing surface go."""
         self._renderer.close()
+
+
+def _surroundings(arm: SimArm) -> tuple[NDArray[np.float64], float]:
+    """Return a point (3,) to look at and a distance [m] that shows the whole arm."""
+    shapes = np.flatnonzero(arm.model.geom_bodyid > 0)
+    places = arm.data.geom_xpos[shapes] if len(shapes) else arm.data.xpos
+    centre = (places.min(axis=0) + places.max(axis=0)) / 2
+    radius = float(np.linalg.norm(places - centre, axis=1).max()) if len(places) else 0.0
+    return centre, 0.5 + 2.6 * radius

@@ -45,7 +45,7 @@ class ReachTask:
 
     def __init__(self, robot: Robot, config: TaskConfig) -> None:
         self.config = config
-        self._posed = SimArm(ArmConfig(model=str(robot.path), tip=robot.tip))
+        self._posed = SimArm(ArmConfig(), robot)
         lower, upper = np.array(robot.position_lower), np.array(robot.position_upper)
         self._lower = np.where(np.isfinite(lower), lower, -math.pi)
         self._upper = np.where(np.isfinite(upper), upper, math.pi)
@@ -82,7 +82,7 @@ class ReachTask:
             position = middle + share * half * rng.uniform(-1, 1, len(half))
             self._posed.reset(position)
             tip = self._posed.tip_position
-            if tip[2] >= lowest and not self._posed.in_contact:
+            if tip[2] >= self._posed.robot.table + lowest and not self._posed.in_contact:
                 return position, tip
         raise ModelError(
             f'{self._posed.robot.path}: no posture free of contacts with the tip {lowest} m above '

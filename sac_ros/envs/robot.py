@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig
+from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_body
+from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
+from sac_ros.envs.holding import JOINT_EQUALITY, held_joints, weld
+from sac_ros.envs.table import table_height
+from sac_ros.envs.urdf import Source, read_urdf
 from sac_ros.errors import ModelError
 from sac_ros.spec import Chain
 
-DRAKE = '{http://drake.mit.edu}'
-SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
 HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 
 
@@ -32,10 +34,15 @@ class Robot:
     position_upper: tuple[float, ...]
     velocity_limit: tuple[float, ...]  # [rad/s] or [m/s], inf where the file gives none
     torque_limit: tuple[float, ...]  # [N·m] or [N]
-    tip: str
+    tip: str  # a body or a site
     chain: Chain = field(repr=False, compare=False)
     model_hash: str
     urdf: str = field(repr=False)  # text for robot_description; empty for an MJCF robot
+    base: str = 'base_link'  # frame of everything that is given in the base frame
+    held: tuple[tuple[str, float], ...] = ()  # joints that stay where they are [rad] or [m]
+    notes: tuple[str, ...] = ()  # what was left out of the file or made up
+    table: float = 0.0  # [m] height of the table's surface
+    spec: mujoco.MjSpec = field(default=None, repr=False, compare=False)  # held joints are welded
 
 
 def default_model() -> Path:
@@ -43,245 +50,160 @@ def default_model() -> Path:
     return Path(str(importlib.resources.files('sac_ros') / 'models' / 'sac_arm.urdf'))
 
 
-def load_robot(path: str = '', tip: str = '') -> Robot:
-    """Read a URDF or MJCF file.
+def robot_of(config: ArmConfig) -> Robot:
+    """Read the robot of a configuration; raises ModelError as `load_robot` does."""
+    return load_robot(
+        config.model,
+        config.tip,
+        joints=config.joints,
+        torque_limits=config.torque_limits,
+        velocity_limits=config.velocity_limits,
+    )
+
+
+def load_robot(
+    path: str = '',
+    tip: str = '',
+    *,
+    joints: str = '',
+    torque_limits: str = '',
+    velocity_limits: str = '',
+) -> Robot:
+    """Read a URDF, .xacro or MJCF file.
 
     Args:
         path: the file; empty for the arm that comes with the package.
-        tip: body whose origin is the tip; empty for the last body of the chain.
+        tip: body or site whose origin is the tip; empty for the last body of the chain.
+        joints: names or patterns, comma between, of the joints to actuate; the others are held.
+            Empty for every hinge and slide joint with a torque limit.
+        torque_limits: `name=value` pairs, comma between, that replace those of the file [N·m].
+        velocity_limits: the same for velocities [rad/s].
 
     Raises:
-        ModelError: the file cannot be read, or a joint lacks a torque limit.
+        ModelError: the file cannot be read, or joints of the chain lack a torque limit.
     """
     file = Path(path) if path else default_model()
-    spec = read_spec(file)
-    model = _compile(spec, file)
-    joints = [j for j in range(model.njnt) if model.jnt_type[j] in (HINGE, SLIDE)]
-    names = tuple(model.joint(j).name for j in joints)
+    source = read_source(file)
+    model = compile_spec(source.spec, file)
+    movable = [j for j in range(model.njnt) if model.jnt_type[j] in (HINGE, SLIDE)]
+    names = [model.joint(j).name for j in movable]
     if not names:
         raise ModelError(f'{file} has no hinge or slide joint to drive')
-    lacking = [model.joint(j).name for j in joints if not model.jnt_actfrclimited[j]]
-    if lacking:
-        raise ModelError(
-            f'{file}: no torque limit for {", ".join(lacking)}; add <limit effort="..."> (URDF) '
-            f'or actuatorfrcrange="..." (MJCF) to each of these joints'
-        )
-    limited = model.jnt_limited[joints].astype(bool)
-    lower, upper = np.where(limited[:, None], model.jnt_range[joints], [-np.inf, np.inf]).T
-    velocity = _velocity_limits(file)
-    tip = tip or _last_body(model, joints[-1])
-    return Robot(
-        name=spec.modelname,
+    chosen = _chosen(source, names, joints, file)
+    limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
+    tip = tip or last_body(model, movable[names.index(chosen[-1])], stop_at_joints=bool(joints))
+    chosen = _with_limits(model, chosen, limit, tip=tip, named=bool(joints), file=file)
+    turned = [name for name in servos(model) if name in chosen]
+    if turned:
+        source.notes.append(f'servos became torque motors: {", ".join(turned)}')
+    held = held_joints(model, source, chosen, names)
+    complete_drives(source, model, chosen, limit)
+    weld(source.spec, model, held)
+    model = compile_spec(source.spec, file)
+    index = [model.joint(name).id for name in chosen]
+    limited = model.jnt_limited[index].astype(bool)
+    lower, upper = np.where(limited[:, None], model.jnt_range[index], [-np.inf, np.inf]).T
+    fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
+    robot = Robot(
+        name=source.spec.modelname,
         path=file,
-        joint_names=names,
+        joint_names=tuple(chosen),
         position_lower=tuple(lower.tolist()),
         position_upper=tuple(upper.tolist()),
-        velocity_limit=tuple(velocity.get(name, np.inf) for name in names),
-        torque_limit=tuple(np.abs(model.jnt_actfrcrange[joints]).min(axis=1).tolist()),
+        velocity_limit=tuple(fastest.get(name, np.inf) for name in chosen),
+        torque_limit=tuple(limit[name] for name in chosen),
         tip=tip,
-        chain=kinematic_chain(model, names, tip, file),
+        chain=kinematic_chain(model, tuple(chosen), tip, file),
         model_hash=_hash(model),
-        urdf=file.read_text() if _is_urdf(file) else '',
+        urdf=source.urdf,
+        base=source.base,
+        held=tuple(held.items()),
+        notes=tuple(source.notes),
+        spec=source.spec,
     )
+    reach = float(np.linalg.norm(robot.chain.translation, axis=1).sum())
+    table = table_height(
+        model, robot.joint_names, robot.position_lower, robot.position_upper, reach
+    )
+    if table == 0:
+        return robot
+    note = f'the arm cannot stand on a table at 0 m: the ground is at {table:g} m'
+    return replace(robot, table=table, notes=(*robot.notes, note))
 
 
-def read_spec(file: Path) -> mujoco.MjSpec:
+def read_source(file: Path) -> Source:
     """Parse a robot file into an editable MuJoCo specification: a URDF keeps its visuals.
 
     Raises:
-        ModelError: there is no such file, or MuJoCo refuses it.
+        ModelError: there is no such file, or it is no robot description.
     """
     try:
-        if not _is_urdf(file):
-            return mujoco.MjSpec.from_file(str(file))
-        tree = ElementTree.parse(file).getroot()
-        extension = tree.find('mujoco')
-        if extension is None:
-            extension = ElementTree.SubElement(tree, 'mujoco')
-        compiler = extension.find('compiler')
-        if compiler is None:
-            compiler = ElementTree.SubElement(extension, 'compiler')
-        compiler.attrib |= {'fusestatic': 'false', 'discardvisual': 'false'}
-        compiler.attrib.setdefault('meshdir', str(file.resolve().parent))
-        spec = mujoco.MjSpec.from_string(ElementTree.tostring(tree, encoding='unicode'))
-        _add_rotor_inertia(spec, tree)
-        _hide_collision_shapes(spec)
+        if file.suffix.lower() in ('.urdf', '.xacro'):
+            return read_urdf(file)
+        spec = mujoco.MjSpec.from_file(str(file))
     except OSError as error:
         raise ModelError(f'cannot read the robot file {file}: {error.strerror}') from error
-    except (ValueError, ElementTree.ParseError) as error:
+    except ValueError as error:
         reason = ' '.join(str(error).split())
         raise ModelError(f'{file} is not a robot description: {reason}') from error
-    return spec
-
-
-def compile_model(robot: Robot, config: ArmConfig) -> mujoco.MjModel:
-    """Compile the robot into a simulated torque-controlled arm standing on a table.
-
-    Control i of the model is the torque [N·m] of joint i, clipped at its limit. Where gravity
-    is compensated, that torque comes out of the same limit, as on a real arm.
-    """
-    spec = read_spec(robot.path)
-    spec.option.timestep = config.timestep
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    for actuator in list(spec.actuators):
-        spec.delete(actuator)
-    for name, limit in zip(robot.joint_names, robot.torque_limit, strict=True):
-        motor = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-        motor.set_to_motor()
-        motor.ctrlrange = [-limit, limit]
-        motor.ctrllimited = True
-        spec.joint(name).actgravcomp = config.gravity_compensation
-    for body in spec.bodies:
-        if body.name != 'world':
-            body.gravcomp = float(config.gravity_compensation)
-    _exclude_base_contacts(spec)
-    if not any(geom.type == mujoco.mjtGeom.mjGEOM_PLANE for geom in spec.geoms):
-        _add_table(spec)
-    return _compile(spec, robot.path)
-
-
-def kinematic_chain(
-    model: mujoco.MjModel, joint_names: tuple[str, ...], tip: str, file: Path
-) -> Chain:
-    """Return the fixed transforms and joint axes from the world to the origin of body `tip`.
-
-    Joints that are not in `joint_names` stay at their reference position.
-
-    Raises:
-        ModelError: there is no body of that name.
-    """
-    body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, tip)
-    if body < 0:
-        bodies = ', '.join(model.body(i).name for i in range(1, model.nbody))
-        raise ModelError(f'{file} has no body {tip!r} for the tip; it has {bodies}')
-    path: list[int] = []
-    while body > 0:
-        path.insert(0, body)
-        body = int(model.body_parentid[body])
-    transforms = [(np.eye(3), np.zeros(3))]
-    axes, prismatic, index = [], [], []
-    for body in path:
-        _then(transforms, _matrix(model.body_quat[body]), model.body_pos[body])
-        for joint in range(
-            model.body_jntadr[body], model.body_jntadr[body] + model.body_jntnum[body]
-        ):
-            name = model.joint(joint).name
-            if name not in joint_names:
-                continue
-            anchor = model.jnt_pos[joint]
-            _then(transforms, np.eye(3), anchor)
-            axes.append(model.jnt_axis[joint].copy())
-            prismatic.append(model.jnt_type[joint] == SLIDE)
-            index.append(joint_names.index(name))
-            transforms.append((np.eye(3), -anchor))
-    return Chain(
-        rotation=np.stack([r for r, _ in transforms]),
-        translation=np.stack([t for _, t in transforms]),
-        axis=np.array(axes).reshape(-1, 3),
-        prismatic=np.array(prismatic, dtype=bool),
-        joint=np.array(index, dtype=np.int64),
+    for things, kind in ((spec.bodies, 'body'), (spec.joints, 'joint')):
+        for number, thing in enumerate(things):
+            thing.name = thing.name or f'{kind}{number}'
+    bodies = {body.name for body in spec.bodies}
+    return Source(
+        spec=spec,
+        base='world' if 'base_link' in bodies else 'base_link',
+        mimics=frozenset(e.name1 for e in spec.equalities if e.type == JOINT_EQUALITY and e.name2),
     )
 
 
-def _then(
-    transforms: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-) -> None:
-    """Append a fixed transform to the last one."""
-    last_rotation, last_translation = transforms[-1]
-    transforms[-1] = (last_rotation @ rotation, last_translation + last_rotation @ translation)
-
-
-def _matrix(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = np.zeros(9)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)
-
-
-def _is_urdf(file: Path) -> bool:
-    return file.suffix.lower() == '.urdf'
-
-
-def _compile(spec: mujoco.MjSpec, file: Path) -> mujoco.MjModel:
+def compile_spec(spec: mujoco.MjSpec, source: object) -> mujoco.MjModel:
+    """Compile, or raise a ModelError that names the file."""
     try:
         return spec.compile()
     except ValueError as error:
         reason = ' '.join(str(error).split())
-        raise ModelError(f'{file} does not compile: {reason}') from error
+        raise ModelError(f'{source} does not compile: {reason}') from error
 
 
-def _add_rotor_inertia(spec: mujoco.MjSpec, tree: ElementTree.Element) -> None:
-    for transmission in tree.iter('transmission'):
-        joint, actuator = transmission.find('joint'), transmission.find('actuator')
-        rotor = actuator.find(f'{DRAKE}rotor_inertia') if actuator is not None else None
-        gear = actuator.find(f'{DRAKE}gear_ratio') if actuator is not None else None
-        if joint is None or rotor is None or gear is None:
-            continue
-        armature = float(rotor.attrib['value']) * float(gear.attrib['value']) ** 2
-        spec.joint(joint.attrib['name']).armature = armature
+def _chosen(source: Source, names: list[str], patterns: str, file: Path) -> list[str]:
+    """Return the joints to actuate, in the order of the file."""
+    wanted = [pattern.strip() for pattern in patterns.split(',') if pattern.strip()]
+    if not wanted:
+        return [name for name in names if name not in source.mimics]
+    unknown = [w for w in wanted if not any(fnmatchcase(name, w) for name in names)]
+    if unknown:
+        raise ModelError(
+            f'{file} has no joint {", ".join(map(repr, unknown))} to actuate; it has '
+            f'{", ".join(names)}'
+        )
+    return [name for name in names if any(fnmatchcase(name, w) for w in wanted)]
 
 
-def _hide_collision_shapes(spec: mujoco.MjSpec) -> None:
-    """Move them to group 3, which is not drawn by default, where a link has visuals as well."""
-    for body in spec.bodies:
-        shapes = list(body.geoms)
-        if any(not geom.contype for geom in shapes):
-            for geom in shapes:
-                geom.group = 3 if geom.contype else 1
+def _with_limits(
+    model: mujoco.MjModel,
+    chosen: list[str],
+    limit: dict[str, float],
+    *,
+    tip: str,
+    named: bool,
+    file: Path,
+) -> list[str]:
+    """Leave out joints beside the chain that have no torque limit, unless they were named.
 
-
-def _velocity_limits(file: Path) -> dict[str, float]:
-    if not _is_urdf(file):
-        return {}
-    limits = {}
-    for joint in ElementTree.parse(file).getroot().iter('joint'):
-        limit = joint.find('limit')
-        if limit is not None and float(limit.get('velocity', 0)) > 0:
-            limits[joint.attrib['name']] = float(limit.attrib['velocity'])
-    return limits
-
-
-def _last_body(model: mujoco.MjModel, joint: int) -> str:
-    """Follow first children from the last joint's body to the end of the chain."""
-    body = int(model.jnt_bodyid[joint])
-    while True:
-        children = np.flatnonzero(model.body_parentid == body)
-        if not len(children):
-            return str(model.body(body).name)
-        body = int(children[0])
-
-
-def _exclude_base_contacts(spec: mujoco.MjSpec) -> None:
-    """A link may touch the fixed link that carries it: MuJoCo frees only moving pairs."""
-    moving = {joint.parent.name for joint in spec.joints}
-    for name in moving:
-        parent = spec.body(name).parent
-        while parent is not None and parent.name not in moving and parent.name != 'world':
-            spec.add_exclude(bodyname1=parent.name, bodyname2=name)
-            parent = parent.parent
-
-
-def _add_table(spec: mujoco.MjSpec) -> None:
-    spec.add_texture(
-        name='sky',
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.93, 0.95, 0.97],
-        rgb2=[0.75, 0.80, 0.86],
-        width=64,
-        height=384,
-    )
-    spec.worldbody.add_geom(
-        name='table', type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1], rgba=[0.7, 0.74, 0.78, 1]
-    )
-    spec.worldbody.add_light(
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=[0.6, -1.2, 2.5],
-        dir=[-0.25, 0.5, -1],
-        diffuse=[0.6] * 3,
-        ambient=[0.25] * 3,
-    )
+    Raises:
+        ModelError: joints of the chain, or joints that were named, have none; all are listed.
+    """
+    lacking = [name for name in chosen if name not in limit]
+    chain = path_to(model, tip_body(model, tip, file)[0])
+    needed = [n for n in lacking if named or int(model.joint(n).bodyid[0]) in chain]
+    if needed or len(lacking) == len(chosen):
+        raise ModelError(
+            f'{file}: no torque limit for {", ".join(needed or lacking)}; add '
+            f'<limit effort="..."> (URDF) or actuatorfrcrange="..." (MJCF) to each of these '
+            f'joints, or give arm.torque_limits, or leave them out of arm.joints'
+        )
+    return [name for name in chosen if name in limit]
 
 
 def _hash(model: mujoco.MjModel) -> str:

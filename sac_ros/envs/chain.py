@@ -1,0 +1,121 @@
+"""From a compiled model to the fixed transforms and joint axes that place its tip."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.errors import ModelError
+from sac_ros.spec import Chain
+
+SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
+
+
+def tip_body(model: mujoco.MjModel, tip: str, source: object) -> tuple[int, int]:
+    """Return the body that carries the tip, and the tip's site or -1 where it is the body itself.
+
+    Raises:
+        ModelError: neither a body nor a site has that name.
+    """
+    body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, tip)
+    if body >= 0:
+        return body, -1
+    site = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, tip)
+    if site < 0:
+        bodies = ', '.join(model.body(i).name for i in range(1, model.nbody))
+        sites = ', '.join(filter(None, (model.site(i).name for i in range(model.nsite))))
+        also = f' and the sites {sites}' if sites else ''
+        raise ModelError(f'{source} has no body {tip!r} for the tip; it has {bodies}{also}')
+    return int(model.site_bodyid[site]), site
+
+
+def path_to(model: mujoco.MjModel, body: int) -> list[int]:
+    """Return the bodies from the world (left out) to this one."""
+    path: list[int] = []
+    while body > 0:
+        path.insert(0, body)
+        body = int(model.body_parentid[body])
+    return path
+
+
+def last_body(model: mujoco.MjModel, joint: int, stop_at_joints: bool) -> str:
+    """Follow first children from a joint's body to the end of the chain.
+
+    Args:
+        model: where.
+        joint: the joint's number.
+        stop_at_joints: whether a child that moves on its own, such as a finger, ends the chain.
+    """
+    body = int(model.jnt_bodyid[joint])
+    while True:
+        children = np.flatnonzero(model.body_parentid == body)
+        if stop_at_joints:
+            children = children[model.body_jntnum[children] == 0]
+        if not len(children):
+            return str(model.body(body).name)
+        body = int(children[0])
+
+
+def kinematic_chain(
+    model: mujoco.MjModel, joint_names: tuple[str, ...], tip: str, source: object
+) -> Chain:
+    """Return the fixed transforms and joint axes from the world to the body or site `tip`.
+
+    Joints that are not in `joint_names` stay at their reference position.
+
+    Raises:
+        ModelError: there is no body or site of that name.
+    """
+    body, site = tip_body(model, tip, source)
+    transforms = [(np.eye(3), np.zeros(3))]
+    axes, prismatic, index = [], [], []
+    for link in path_to(model, body):
+        _then(transforms, _matrix(model.body_quat[link]), model.body_pos[link])
+        first = model.body_jntadr[link]
+        for joint in range(first, first + model.body_jntnum[link]):
+            name = model.joint(joint).name
+            if name not in joint_names:
+                continue
+            anchor = model.jnt_pos[joint]
+            _then(transforms, np.eye(3), anchor)
+            axes.append(model.jnt_axis[joint].copy())
+            prismatic.append(model.jnt_type[joint] == SLIDE)
+            index.append(joint_names.index(name))
+            transforms.append(_back(model, joint))
+            _then(transforms, np.eye(3), -anchor)
+    if site >= 0:
+        _then(transforms, _matrix(model.site_quat[site]), model.site_pos[site])
+    return Chain(
+        rotation=np.stack([r for r, _ in transforms]),
+        translation=np.stack([t for _, t in transforms]),
+        axis=np.array(axes).reshape(-1, 3),
+        prismatic=np.array(prismatic, dtype=bool),
+        joint=np.array(index, dtype=np.int64),
+    )
+
+
+def _then(
+    transforms: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+) -> None:
+    """Append a fixed transform to the last one."""
+    last_rotation, last_translation = transforms[-1]
+    transforms[-1] = (last_rotation @ rotation, last_translation + last_rotation @ translation)
+
+
+def _back(model: mujoco.MjModel, joint: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the fixed motion by which a joint's reference position comes to be its zero."""
+    reference, axis = float(model.qpos0[model.jnt_qposadr[joint]]), model.jnt_axis[joint]
+    if model.jnt_type[joint] == SLIDE:
+        return np.eye(3), -reference * axis
+    quaternion = np.zeros(4)
+    mujoco.mju_axisAngle2Quat(quaternion, axis, -reference)
+    return _matrix(quaternion), np.zeros(3)
+
+
+def _matrix(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrix.reshape(3, 3)

@@ -1,0 +1,92 @@
+"""Torque motors in place of whatever drives the joints of a robot file."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import mujoco
+import numpy as np
+
+from sac_ros.envs.urdf import Source
+from sac_ros.errors import ModelError
+
+ROTOR_INERTIA = 0.002  # [kg·m^2 per N·m] of drives that the file says nothing about
+FREE_SPEED = 20.0  # [rad/s] that friction leaves such a drive at full torque
+
+
+def torque_limits_of(model: mujoco.MjModel) -> dict[str, float]:
+    """Return the least of what joint and actuators allow, for the joints that have a limit.
+
+    Position and velocity servos are driven with torque instead: their force range counts.
+    """
+    limits: dict[str, float] = {}
+    for joint in np.flatnonzero(model.jnt_actfrclimited):
+        limits[model.joint(joint).name] = float(np.abs(model.jnt_actfrcrange[joint]).min())
+    for actuator in range(model.nu):
+        if model.actuator_trntype[actuator] != mujoco.mjtTrn.mjTRN_JOINT:
+            continue
+        name = model.joint(model.actuator_trnid[actuator, 0]).name
+        gear = abs(float(model.actuator_gear[actuator, 0]))
+        is_motor = model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE
+        ranges = []
+        if model.actuator_forcelimited[actuator]:
+            ranges.append(np.abs(model.actuator_forcerange[actuator]).min() * gear)
+        if is_motor and model.actuator_ctrllimited[actuator]:
+            gain = abs(float(model.actuator_gainprm[actuator, 0])) * gear
+            ranges.append(np.abs(model.actuator_ctrlrange[actuator]).min() * gain)
+        for value in ranges:
+            limits[name] = min(limits.get(name, np.inf), float(value))
+    return {name: value for name, value in limits.items() if 0 < value < np.inf}
+
+
+def overrides(text: str, names: list[str], setting: str) -> dict[str, float]:
+    """Read `pattern=value` pairs into a value per joint.
+
+    Raises:
+        ModelError: a pair has another form, a value is not above zero, or nothing has that name.
+    """
+    values: dict[str, float] = {}
+    for pair in filter(None, (part.strip() for part in text.split(','))):
+        pattern, _, number = pair.partition('=')
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        matching = [name for name in names if fnmatchcase(name, pattern.strip())]
+        if not (matching and 0 < value < np.inf):
+            raise ModelError(
+                f'{setting}: {pair!r} is not JOINT=NUMBER with a number above zero and one of '
+                f'the joints {", ".join(names)}'
+            )
+        values |= dict.fromkeys(matching, value)
+    return values
+
+
+def servos(model: mujoco.MjModel) -> list[str]:
+    """Name the joints that the file drives to a position or a velocity."""
+    on_joint = model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT
+    servo = np.flatnonzero(on_joint & (model.actuator_biastype != mujoco.mjtBias.mjBIAS_NONE))
+    return [model.joint(model.actuator_trnid[actuator, 0]).name for actuator in servo]
+
+
+def complete_drives(
+    source: Source, model: mujoco.MjModel, chosen: list[str], limit: dict[str, float]
+) -> None:
+    """Give the joints without rotor inertia one that suits their torque, and friction.
+
+    Without it a light wrist reaches thousands of rad/s, which no gear does.
+    """
+    made_up = []
+    for name in chosen:
+        dof = model.joint(name).dofadr[0]
+        if model.dof_armature[dof] > 0:
+            continue
+        joint = source.spec.joint(name)
+        joint.armature = ROTOR_INERTIA * limit[name]
+        joint.damping[0] = max(float(model.dof_damping[dof]), limit[name] / FREE_SPEED)
+        made_up.append(name)
+    if made_up:
+        source.notes.append(
+            f'no rotor inertia for {", ".join(made_up)}: {ROTOR_INERTIA:g} kg·m^2 per N·m of '
+            f'torque limit assumed, with friction for {FREE_SPEED:g} rad/s at full torque'
+        )

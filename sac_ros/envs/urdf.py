@@ -1,0 +1,274 @@
+"""Read a URDF as people have it: xacro, package paths, meshes and inertials that are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import mujoco
+import numpy as np
+
+from sac_ros.errors import ModelError
+
+DRAKE = '{http://drake.mit.edu}'
+READABLE = ('.stl', '.obj', '.msh')  # mesh formats that MuJoCo reads
+DENSITY = 1000.0  # [kg/m^3] of the shapes of a link without an inertial
+LEAST_MASS, LEAST_INERTIA = 1e-3, 1e-6  # [kg], [kg·m^2] of a moving link that has no shape either
+XACRO_SECONDS = 60.0
+
+
+@dataclass
+class Source:
+    """A robot file as read: an editable MuJoCo specification and what else the file says."""
+
+    spec: mujoco.MjSpec
+    urdf: str = ''  # text for robot_description; empty for MJCF
+    base: str = 'base_link'  # frame of everything that is given in the base frame
+    velocity_limit: dict[str, float] = field(default_factory=dict)  # [rad/s] or [m/s]
+    mimics: frozenset[str] = frozenset()  # joints that follow another one
+    notes: list[str] = field(default_factory=list)  # what was left out or made up
+
+
+def read_urdf(file: Path) -> Source:
+    """Parse a URDF, or a .xacro that becomes one.
+
+    Raises:
+        ModelError: it is no URDF, or the meshes of collision shapes are missing.
+        OSError: the file cannot be read.
+    """
+    text = expand_xacro(file) if file.suffix.lower() == '.xacro' else file.read_text()
+    try:
+        tree, shown = ElementTree.fromstring(text), ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ModelError(f'{file} is not a robot description: {error}') from error
+    notes: list[str] = []
+    assets = _gather_meshes(file, tree, notes)
+    _set_compiler(file, tree)
+    try:
+        spec = mujoco.MjSpec.from_string(
+            ElementTree.tostring(tree, encoding='unicode'), assets=assets
+        )
+        _add_rotor_inertia(spec, tree)
+    except ValueError as error:
+        reason = ' '.join(str(error).split())
+        raise ModelError(f'{file} is not a robot description: {reason}') from error
+    _hide_collision_shapes(spec)
+    _complete_inertials(spec, notes)
+    absolute = _make_absolute(file, shown)
+    return Source(
+        spec=spec,
+        urdf=ElementTree.tostring(shown, encoding='unicode') if absolute else text,
+        base=_root_link(tree),
+        velocity_limit=_velocity_limits(tree),
+        mimics=frozenset(mimic_joints(tree)),
+        notes=notes,
+    )
+
+
+def expand_xacro(file: Path) -> str:
+    """Run `xacro` on the file.
+
+    Raises:
+        ModelError: xacro is not installed, or refuses the file.
+    """
+    program = shutil.which('xacro')
+    if program is None:
+        raise ModelError(
+            f'{file} needs the program xacro, which is not on the PATH: pip install xacro, or '
+            f'source ROS 2 where ros-$ROS_DISTRO-xacro is installed'
+        )
+    try:
+        result = subprocess.run(
+            [program, str(file)], capture_output=True, text=True, timeout=XACRO_SECONDS, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        reason = ' '.join(error.stderr.split()[-40:])
+        raise ModelError(f'xacro refuses {file}: {reason}') from error
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f'xacro did not finish {file} within {XACRO_SECONDS:g} s') from error
+    return result.stdout
+
+
+def find_file(name: str, near: Path, folders: tuple[Path, ...] = ()) -> Path | None:
+    """Find a file by the name a URDF gives it; None when it is nowhere.
+
+    Args:
+        name: package://PACKAGE/path, file://path, or a path.
+        near: the URDF; relative paths start in its folder, and a package is looked for among the
+            folders above it as well as in AMENT_PREFIX_PATH and ROS_PACKAGE_PATH.
+        folders: where else relative paths may start.
+    """
+    scheme, _, rest = name.rpartition('://')
+    rest = unquote(rest) if scheme else rest
+    here = near.resolve().parent
+    if scheme in {'package', 'model'}:
+        package, _, inside = rest.partition('/')
+        candidates = (place / inside for place in _package_places(package, here))
+    else:
+        candidates = (place / rest for place in (here, *folders))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _package_places(package: str, here: Path) -> Iterator[Path]:
+    for prefix in filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)):
+        yield Path(prefix) / 'share' / package
+    for place in filter(None, os.environ.get('ROS_PACKAGE_PATH', '').split(os.pathsep)):
+        yield Path(place) / package
+    for folder in (here, *here.parents):
+        manifest = folder / 'package.xml'
+        if folder.name == package or (
+            manifest.is_file() and f'<name>{package}</name>' in manifest.read_text(errors='ignore')
+        ):
+            yield folder
+        yield folder / package
+
+
+def _gather_meshes(file: Path, tree: ElementTree.Element, notes: list[str]) -> dict[str, bytes]:
+    """Read every mesh; leave out the visual ones that MuJoCo cannot read or that are missing.
+
+    Raises:
+        ModelError: meshes of collision shapes are missing; all are named.
+    """
+    folders = _mesh_folders(file, tree)
+    assets: dict[str, bytes] = {}
+    names: dict[Path, str] = {}
+    missing: list[str] = []
+    for link in tree.iter('link'):
+        for shape in [*link.findall('visual'), *link.findall('collision')]:
+            mesh = shape.find('geometry/mesh')
+            if mesh is None:
+                continue
+            name = mesh.attrib.get('filename', '')
+            path = find_file(name, file, folders)
+            content = None if path is None else _read_mesh(path)
+            if path is not None and content is not None:
+                asset = names.setdefault(
+                    path, f'mesh{len(names)}_{path.stem}{path.suffix.lower()}'
+                )
+                assets[asset] = content
+                mesh.attrib['filename'] = asset
+                continue
+            link.remove(shape)
+            if path is None and shape.tag == 'collision':
+                missing.append(name)
+            reason = 'is missing' if path is None else 'is in no format that MuJoCo reads'
+            notes.append(
+                f'{shape.tag} of {link.attrib.get("name")}: {name} {reason}; '
+                f'left out of the simulation'
+            )
+    if missing:
+        raise ModelError(
+            f'{file}: meshes of collision shapes are missing: {", ".join(missing)}; put the '
+            f'package into AMENT_PREFIX_PATH or ROS_PACKAGE_PATH, or beside the file'
+        )
+    return assets
+
+
+def _mesh_folders(file: Path, tree: ElementTree.Element) -> tuple[Path, ...]:
+    compiler = tree.find('mujoco/compiler')
+    folder = compiler.attrib.get('meshdir') if compiler is not None else None
+    return (file.resolve().parent / folder,) if folder else ()
+
+
+def _read_mesh(path: Path) -> bytes | None:
+    """Return what MuJoCo can read, an STL in text form made binary; None if there is no way."""
+    if path.suffix.lower() not in READABLE:
+        return None
+    content = path.read_bytes()
+    if path.suffix.lower() != '.stl' or not content.lstrip().startswith(b'solid'):
+        return content
+    if len(content) >= 84 and len(content) == 84 + 50 * struct.unpack('<I', content[80:84])[0]:
+        return content  # binary in spite of its first word
+    words = [line.split() for line in content.decode(errors='ignore').splitlines()]
+    corners = [[float(x) for x in w[1:4]] for w in words if w[:1] == ['vertex']]
+    triangles = np.array(corners, '<f4').reshape(-1, 9)
+    records = (b'\0' * 12 + row.tobytes() + b'\0\0' for row in triangles)
+    return b'\0' * 80 + struct.pack('<I', len(triangles)) + b''.join(records)
+
+
+def _set_compiler(file: Path, tree: ElementTree.Element) -> None:
+    extension = tree.find('mujoco')
+    if extension is None:
+        extension = ElementTree.SubElement(tree, 'mujoco')
+    compiler = extension.find('compiler')
+    if compiler is None:
+        compiler = ElementTree.SubElement(extension, 'compiler')
+    compiler.attrib |= {'fusestatic': 'false', 'discardvisual': 'false', 'strippath': 'false'}
+    compiler.attrib |= {'balanceinertia': 'true'}
+    compiler.attrib.pop('meshdir', None)
+
+
+def _make_absolute(file: Path, tree: ElementTree.Element) -> bool:
+    """Give every mesh that is found its absolute address, which RViz needs; True if any was."""
+    folders, found = _mesh_folders(file, tree), False
+    for mesh in tree.iter('mesh'):
+        path = find_file(mesh.attrib.get('filename', ''), file, folders)
+        if path is not None:
+            mesh.attrib['filename'], found = path.resolve().as_uri(), True
+    return found
+
+
+def _complete_inertials(spec: mujoco.MjSpec, notes: list[str]) -> None:
+    """Give links without an inertial the mass of their collision shapes, or of their visuals."""
+    for body in spec.bodies:
+        if body.name == 'world' or (body.explicitinertial and body.mass > 0):
+            continue
+        shapes = list(body.geoms)
+        if not any(geom.contype for geom in shapes):
+            for geom in shapes:
+                geom.density = DENSITY
+        if shapes:
+            body.explicitinertial = False
+            notes.append(f'{body.name} has no inertial; its shapes count {DENSITY:g} kg/m^3')
+        elif body.joints:
+            body.mass, body.inertia = LEAST_MASS, [LEAST_INERTIA] * 3
+            body.explicitinertial = True
+            notes.append(f'{body.name} has neither inertial nor shape; it weighs {LEAST_MASS} kg')
+
+
+def _add_rotor_inertia(spec: mujoco.MjSpec, tree: ElementTree.Element) -> None:
+    for transmission in tree.iter('transmission'):
+        joint, actuator = transmission.find('joint'), transmission.find('actuator')
+        rotor = actuator.find(f'{DRAKE}rotor_inertia') if actuator is not None else None
+        gear = actuator.find(f'{DRAKE}gear_ratio') if actuator is not None else None
+        if joint is None or rotor is None or gear is None:
+            continue
+        armature = float(rotor.attrib['value']) * float(gear.attrib['value']) ** 2
+        spec.joint(joint.attrib['name']).armature = armature
+
+
+def _hide_collision_shapes(spec: mujoco.MjSpec) -> None:
+    """Move them to group 3, which is not drawn by default, where a link has visuals as well."""
+    for body in spec.bodies:
+        shapes = list(body.geoms)
+        if any(not geom.contype for geom in shapes):
+            for geom in shapes:
+                geom.group = 3 if geom.contype else 1
+
+
+def _root_link(tree: ElementTree.Element) -> str:
+    children = {child.attrib.get('link') for child in tree.findall('joint/child')}
+    roots = [link.attrib.get('name', '') for link in tree.findall('link')]
+    return next((name for name in roots if name not in children), 'base_link')
+
+
+def mimic_joints(tree: ElementTree.Element) -> list[str]:
+    """Name the joints that follow another one."""
+    joints = tree.findall('joint')
+    return [joint.attrib['name'] for joint in joints if joint.find('mimic') is not None]
+
+
+def _velocity_limits(tree: ElementTree.Element) -> dict[str, float]:
+    limits = {}
+    for joint in tree.findall('joint'):
+        limit = joint.find('limit')
+        if limit is not None and float(limit.get('velocity', 0)) > 0:
+            limits[joint.attrib['name']] = float(limit.attrib['velocity'])
+    return limits

@@ -1,0 +1,146 @@
+"""The command line of robots: `sac_ros inspect-robot`."""
+# ruff: noqa: T201 (a command line prints)
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sac_ros.config import ArmConfig, build, settings
+from sac_ros.errors import EnvError
+
+if TYPE_CHECKING:
+    from sac_ros.envs.arm import SimArm
+    from sac_ros.envs.robot import Robot
+
+DRAWN_SIZE = (960, 720)  # pixels
+
+
+def add_robot_parser(commands: Any) -> None:
+    """Add the command to the subparsers of the program."""
+    inspect = commands.add_parser(
+        'inspect-robot',
+        help='show what a URDF or MJCF file is as a robot, and draw it',
+        description='Print joints, limits and the chain to the tip of a URDF, .xacro or MJCF '
+        'file as training would use it, and render a picture.',
+    )
+    inspect.add_argument('file', type=Path, help='the robot file')
+    inspect.add_argument(
+        '--picture', type=Path, help='where the PNG goes (default: FILE.png here)'
+    )
+    for item in settings(ArmConfig):
+        if item.type is str and item.name != 'model':
+            option = '--' + item.name.replace('_', '-')
+            text = f'{item.text} (default: none)'
+            inspect.add_argument(option, dest=item.name, default='', metavar='TEXT', help=text)
+    inspect.set_defaults(run=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from sac_ros.envs.arm import SimArm
+
+    names = [item.name for item in settings(ArmConfig) if item.type is str]
+    values = {name: getattr(options, name) for name in names if name != 'model'}
+    arm = SimArm(build(ArmConfig, {'model': str(options.file), **values}))
+    print(describe(arm))
+    picture = options.picture or Path(options.file.with_suffix('.png').name)
+    try:
+        draw(arm, picture)
+    except EnvError as error:
+        print(f'\nno picture: {error}')
+    else:
+        print(f'\npicture {picture}')
+    return 0
+
+
+def describe(arm: SimArm) -> str:
+    """Return the table of joints, the chain to the tip, and what was made up or left out."""
+    robot = arm.robot
+    rows = [('joint', 'type', 'position', 'velocity', 'torque', 'moves')]
+    for j, name in enumerate(robot.joint_names):
+        slides = robot_slides(arm, name)
+        metre, newton = ('m', 'N') if slides else ('rad', 'N·m')
+        body = arm.model.joint(name).bodyid[0]
+        rows.append((
+            name,
+            'slide' if slides else 'hinge',
+            _range(robot.position_lower[j], robot.position_upper[j], metre),
+            _limit(robot.velocity_limit[j], f'{metre}/s'),
+            _limit(robot.torque_limit[j], newton),
+            f'{float(arm.model.body_subtreemass[body]):.3g} kg',
+        ))  # fmt: skip
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    table = ['  '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        f'{robot.name}: {len(robot.joint_names)} joints, {arm.model.body_mass.sum():.3g} kg, '
+        f'{robot.path}',
+        '',
+        *(line.rstrip() for line in table),
+        '',
+        f'base   {robot.base}',
+        f'chain  {" > ".join(chain_of(arm))}',
+        f'tip    {robot.tip} at {_point(arm.tip_position)} m with all joints at zero',
+        *(f'held   {name} at {position:g}' for name, position in robot.held),
+        *(f'note   {note}' for note in [*robot.notes, *_lacking(robot)]),
+    ]
+    return '\n'.join(lines)
+
+
+def chain_of(arm: SimArm) -> list[str]:
+    """Name the joints between base and tip in order, then the tip."""
+    return [*(arm.robot.joint_names[j] for j in arm.robot.chain.joint), arm.robot.tip]
+
+
+def robot_slides(arm: SimArm, joint: str) -> bool:
+    """Whether a joint slides instead of turning."""
+    from sac_ros.envs.chain import SLIDE
+
+    return int(arm.model.joint(joint).type[0]) == SLIDE
+
+
+def draw(arm: SimArm, picture: Path) -> None:
+    """Write a PNG of the arm in the middle of its joints' ranges.
+
+    Raises:
+        EnvError: there is nothing to draw with.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from sac_ros.envs.picture import Camera
+
+    lower, upper = np.array(arm.robot.position_lower), np.array(arm.robot.position_upper)
+    bounded = np.isfinite(lower) & np.isfinite(upper)
+    middle = np.where(bounded, (lower + np.where(bounded, upper, 0)) / 2, 0.0)
+    arm.reset(np.nan_to_num(middle, neginf=0.0, posinf=0.0))
+    camera = Camera(arm, *DRAWN_SIZE)
+    try:
+        Image.fromarray(camera.draw()).save(picture)
+    finally:
+        camera.close()
+
+
+def _lacking(robot: Robot) -> list[str]:
+    unlimited = [
+        n for n, v in zip(robot.joint_names, robot.velocity_limit, strict=True) if math.isinf(v)
+    ]
+    if not unlimited:
+        return []
+    return [
+        f'no velocity limit for {", ".join(unlimited)}: policy_node does not watch their speed; '
+        f'give arm.velocity_limits'
+    ]
+
+
+def _range(lower: float, upper: float, unit: str) -> str:
+    return 'free' if math.isinf(lower) else f'{lower:.3g} to {upper:.3g} {unit}'
+
+
+def _limit(value: float, unit: str) -> str:
+    return 'none' if math.isinf(value) else f'{value:.4g} {unit}'
+
+
+def _point(point: Any) -> str:
+    return '(' + ', '.join(f'{value:.3f}' for value in point) + ')'
