@@ -20,10 +20,12 @@ BOUND = 3.0  # no feature leaves [-BOUND, BOUND], whatever a sensor says
 
 
 class Kinematics(NamedTuple):
-    """Tip position (B, 3) [m] and the positional Jacobian (B, 3, n) [m/rad]."""
+    """The tip in the base frame, and how it moves with the joints."""
 
-    tip: Tensor
-    jacobian: Tensor
+    tip: Tensor  # (B, 3) [m]
+    jacobian: Tensor  # (B, 3, n) of the position [m/rad]
+    rotation: Tensor  # (B, 3, 3)
+    turning: Tensor  # (B, 3, n), the Jacobian of the angular velocity
 
 
 class ForwardKinematics(nn.Module):
@@ -76,7 +78,9 @@ class ForwardKinematics(nn.Module):
         axis, lever = torch.stack(axes, 1), origin[:, None] - torch.stack(origins, 1)
         columns = torch.where(self.prismatic[:, None], axis, torch.linalg.cross(axis, lever))
         jacobian = self.placement @ columns  # (B, n, 3): joints off the chain move nothing
-        return Kinematics(origin, jacobian.transpose(1, 2))
+        spin = torch.where(self.prismatic[:, None], torch.zeros_like(axis), axis)
+        turning = (self.placement @ spin).transpose(1, 2)
+        return Kinematics(origin, jacobian.transpose(1, 2), rotation, turning)
 
 
 class Features(nn.Module):
@@ -123,7 +127,7 @@ class Features(nn.Module):
             return observation
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
-        tip, jacobian = self.kinematics(position)
+        tip, jacobian, *_ = self.kinematics(position)
         error = observation[:, self.slices['goal']] - tip
         coarse, fine = error / self.reach, torch.tanh(error / FINE)
         lever = jacobian.transpose(1, 2) / self.reach  # (B, n, 3)

@@ -29,13 +29,16 @@ def test_tip_and_jacobian_agree_with_mujoco(kind, tmp_path):
     n = len(arm.robot.joint_names)
     kinematics = ForwardKinematics(arm.robot.chain, n)
     positions = np.random.default_rng(0).uniform(-2, 2, (200, n))
-    tip, jacobian = kinematics(torch.tensor(positions, dtype=torch.float32))
-    wanted = np.zeros((3, arm.model.nv))
+    tip, jacobian, rotation, turning = kinematics(torch.tensor(positions, dtype=torch.float32))
+    wanted, wanted_turning = np.zeros((3, arm.model.nv)), np.zeros((3, arm.model.nv))
+    body = arm.model.body(arm.robot.tip).id
     for i, position in enumerate(positions):
         arm.reset(position)
-        mujoco.mj_jacBody(arm.model, arm.data, wanted, None, arm.model.body(arm.robot.tip).id)
+        mujoco.mj_jacBody(arm.model, arm.data, wanted, wanted_turning, body)
         assert np.abs(tip[i].numpy() - arm.tip_position).max() < 1e-6
         assert np.abs(jacobian[i].numpy() - wanted).max() < 1e-5
+        assert np.abs(rotation[i].numpy() - arm.tip_rotation).max() < 1e-6
+        assert np.abs(turning[i].numpy() - wanted_turning).max() < 1e-5
 
 
 def test_features_of_an_arm_are_bounded_whatever_a_sensor_says():

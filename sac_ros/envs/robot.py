@@ -16,7 +16,7 @@ from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_b
 from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
 from sac_ros.envs.holding import JOINT_EQUALITY, held_joints, weld
 from sac_ros.envs.table import table_height
-from sac_ros.envs.urdf import Source, read_urdf
+from sac_ros.envs.urdf import Source, hide_collision_shapes, read_urdf
 from sac_ros.errors import ModelError
 from sac_ros.spec import Chain
 
@@ -149,6 +149,7 @@ def read_source(file: Path) -> Source:
     for things, kind in ((spec.bodies, 'body'), (spec.joints, 'joint')):
         for number, thing in enumerate(things):
             thing.name = thing.name or f'{kind}{number}'
+    hide_collision_shapes(spec)
     bodies = {body.name for body in spec.bodies}
     return Source(
         spec=spec,

@@ -59,7 +59,7 @@ def read_urdf(file: Path) -> Source:
     except ValueError as error:
         reason = ' '.join(str(error).split())
         raise ModelError(f'{file} is not a robot description: {reason}') from error
-    _hide_collision_shapes(spec)
+    hide_collision_shapes(spec)
     _complete_inertials(spec, notes)
     absolute = _make_absolute(file, shown)
     return Source(
@@ -244,13 +244,13 @@ def _add_rotor_inertia(spec: mujoco.MjSpec, tree: ElementTree.Element) -> None:
         spec.joint(joint.attrib['name']).armature = armature
 
 
-def _hide_collision_shapes(spec: mujoco.MjSpec) -> None:
+def hide_collision_shapes(spec: mujoco.MjSpec) -> None:
     """Move them to group 3, which is not drawn by default, where a link has visuals as well."""
     for body in spec.bodies:
         shapes = list(body.geoms)
-        if any(not geom.contype for geom in shapes):
+        if any(not (geom.contype or geom.conaffinity) for geom in shapes):
             for geom in shapes:
-                geom.group = 3 if geom.contype else 1
+                geom.group = 3 if geom.contype or geom.conaffinity else 1
 
 
 def _root_link(tree: ElementTree.Element) -> str:
