@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,8 @@ def expand_xacro(file: Path) -> str:
     Raises:
         ModelError: xacro is not installed, or refuses the file.
     """
-    program = shutil.which('xacro')
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which('xacro') or shutil.which('xacro', path=beside)
     if program is None:
         raise ModelError(
             f'{file} needs the program xacro, which is not on the PATH: pip install xacro, or '
