@@ -114,7 +114,9 @@ def test_pip_installs_it_where_ros_looks(tmp_path):
     source = copy_sources(tmp_path / 'src')
     prefix = tmp_path / 'prefix'
     install = [sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-build-isolation']
-    run([*install, '--no-index', '-q', '--prefix', str(prefix), str(source)], tmp_path)
+    # Without --ignore-installed pip would first remove the package from this environment.
+    there = ['--ignore-installed', '--no-index', '-q', '--prefix', str(prefix)]
+    run([*install, *there, str(source)], tmp_path)
     assert files_in(prefix / 'share/sac_ros') >= SHARE
     assert {path.name for path in (prefix / 'lib/sac_ros').iterdir()} == PROGRAMS
     assert all(os.access(prefix / 'lib/sac_ros' / name, os.X_OK) for name in PROGRAMS)
