@@ -10,7 +10,7 @@ train: $(VENV)/run.stamp
 	@$(VENV)/bin/sac_ros train $(ARGS)
 
 test: check
-	$(VENV)/bin/python -m pytest -q $(ARGS)
+	$(VENV)/bin/python -m pytest -q -rs $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff check .
@@ -19,7 +19,7 @@ check: $(VENV)/dev.stamp
 
 # The node tests on ROS 2 Jazzy, in an environment of its own.
 test-jazzy: .venv-jazzy/jazzy.stamp
-	.venv-jazzy/bin/python -m pytest -q test/test_ros_*.py $(ARGS)
+	.venv-jazzy/bin/python -m pytest -q -rs test/test_ros_*.py $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
