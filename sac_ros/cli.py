@@ -15,7 +15,16 @@ from types import FrameType
 from typing import Any, get_type_hints
 
 from sac_ros import __version__
-from sac_ros.config import ArmConfig, Checked, Setting, TaskConfig, TrainConfig, build, settings
+from sac_ros.config import (
+    ArmConfig,
+    Checked,
+    RealismConfig,
+    Setting,
+    TaskConfig,
+    TrainConfig,
+    build,
+    settings,
+)
 from sac_ros.errors import ConfigError, SacRosError
 from sac_ros.replay_cli import add_replay_parser
 from sac_ros.robot_cli import add_robot_parser
@@ -74,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument('--env', default='arm-reach', help='arm-reach or a Gymnasium id')
     add_settings(evaluate, ArmConfig, 'arm.')
     add_settings(evaluate, TaskConfig, 'task.')
+    add_settings(evaluate, RealismConfig, 'realism.')
     evaluate.set_defaults(run=_evaluate)
 
     export = commands.add_parser(
@@ -118,7 +128,8 @@ def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
     options['metavar'] = {int: 'N', float: 'X'}.get(item.type, 'TEXT')
     if item.choices:
         options['metavar'] = '{' + ','.join(item.choices) + '}'
-    group.add_argument(f'--{item.name}', type=item.type, **options)
+    names = ['--task', '--task.name'] if item.name == 'task.name' else [f'--{item.name}']
+    group.add_argument(*names, type=item.type, **options)
 
 
 def _given(options: argparse.Namespace) -> TrainConfig:

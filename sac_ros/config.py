@@ -70,11 +70,65 @@ class ArmConfig(Checked):
 
 @dataclass(frozen=True)
 class TaskConfig(Checked):
-    """Reaching a random point."""
+    """What the arm shall do."""
 
+    name: str = setting(
+        'reach-point', 'reach-point, reach-pose, track-point, or path.py:MyTask (docs/tasks.md)'
+    )
     episode_steps: int = setting(50, 'actions per episode', 1, 100_000)
     success_radius: float = setting(0.05, 'tip this close to the goal is a success [m]', 1e-4, 10)
+    success_angle: float = setting(0.3, 'tip turned this near to the goal counts [rad]', 1e-3, 4)
+    goal_speed: float = setting(0.2, 'top speed of a goal that moves [m/s]', 0, 10)
     action_cost: float = setting(0.0, 'penalty on the mean squared action', 0, 10)
+    smoothness_cost: float = setting(0.0, 'penalty on the mean squared jump of actions', 0, 10)
+
+
+@dataclass(frozen=True)
+class RealismConfig(Checked):
+    """How much worse than simulated the robot is; drawn anew for every episode."""
+
+    preset: str = setting(
+        'none', 'start from these values; those above zero given here replace them',
+        choices=('none', 'sim2real'),
+    )  # fmt: skip
+    action_latency: float = setting(0.0, 'longest delay of commands [control periods]', 0, 10)
+    observation_delay: float = setting(0.0, 'longest delay of states [control periods]', 0, 10)
+    position_noise: float = setting(0.0, 'standard deviation of positions [rad]', 0, 1)
+    velocity_noise: float = setting(0.0, 'standard deviation of velocities [rad/s]', 0, 10)
+    torque_error: float = setting(0.0, 'largest error of a torque constant, as a share', 0, 0.9)
+    friction_error: float = setting(0.0, 'largest error of joint friction, as a share', 0, 1)
+    payload: float = setting(0.0, 'heaviest unknown mass at the tip [kg]', 0, 100)
+    dropped: float = setting(0.0, 'share of commands that get lost', 0, 0.99)
+
+    def resolved(self) -> RealismConfig:
+        """Return the values of the preset, those given here in their place."""
+        base = PRESETS[self.preset]
+        given = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != 'preset' and getattr(self, field.name) != field.default
+        }
+        return dataclasses.replace(base, **given)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is worse at all."""
+        return self.resolved() != RealismConfig()
+
+
+PRESETS = {
+    'none': RealismConfig(),
+    'sim2real': RealismConfig(
+        action_latency=1.0,
+        observation_delay=1.0,
+        position_noise=0.002,
+        velocity_noise=0.05,
+        torque_error=0.1,
+        friction_error=0.5,
+        payload=0.2,
+        dropped=0.02,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -115,6 +169,7 @@ class TrainConfig(Checked):
     replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+    realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)
     sac: SACConfig = dataclasses.field(default_factory=SACConfig)
 
 

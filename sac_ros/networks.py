@@ -86,10 +86,11 @@ class ForwardKinematics(nn.Module):
 class Features(nn.Module):
     """What the networks see of a raw observation: dimensionless, bounded, in the ONNX graph too.
 
-    For an arm that reaches: sine and cosine of the joints, positions and speeds relative to their
-    limits, the tip, its velocity, the error to the goal on a coarse and a fine scale, and both
-    errors through the transposed Jacobian: the direction in which torque moves the tip there.
-    Any other observation passes unchanged.
+    For an arm: sine and cosine of the joints, positions and speeds relative to their limits, the
+    tip and its velocity. With a goal: the error to it on a coarse and a fine scale, and both
+    errors through the transposed Jacobian, the direction in which torque moves the tip there; the
+    same for the orientation and the velocity of a goal that has them. Fields of other names are
+    passed on. An observation without joints passes unchanged.
     """
 
     middle: Tensor
@@ -98,11 +99,11 @@ class Features(nn.Module):
 
     def __init__(self, spec: PolicySpec, chain: Chain | None) -> None:
         super().__init__()
-        self.slices = spec.slices()
-        reaching = {'joint_position', 'joint_velocity', 'goal', 'previous_action'}
+        self.slices, n = spec.slices(), spec.n_action
+        joints = {'joint_position', 'joint_velocity', 'previous_action'}
         self.kinematics = (
-            ForwardKinematics(chain, spec.n_action)
-            if chain is not None and reaching <= set(self.slices)
+            ForwardKinematics(chain, n)
+            if chain is not None and joints <= set(self.slices)
             else None
         )
         if self.kinematics is None or chain is None:
@@ -119,7 +120,10 @@ class Features(nn.Module):
             ('speed', _finite(spec.velocity_limit, math.pi)),
         ):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
-        self.size = 7 * spec.n_action + 12
+        known = {'goal': 6 + 2 * n, 'goal_orientation': 10 + n, 'goal_velocity': 6 + n}
+        extra = {f.name: known.get(f.name, f.size) for f in spec.observation}
+        self.others = [name for name in extra if name not in joints | set(known)]
+        self.size = 5 * n + 6 + sum(size for name, size in extra.items() if name not in joints)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Map raw observations (B, n_obs) to features (B, size)."""
@@ -127,24 +131,59 @@ class Features(nn.Module):
             return observation
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
-        tip, jacobian, *_ = self.kinematics(position)
-        error = observation[:, self.slices['goal']] - tip
-        coarse, fine = error / self.reach, torch.tanh(error / FINE)
-        lever = jacobian.transpose(1, 2) / self.reach  # (B, n, 3)
+        place = self.kinematics(position)
+        tip_velocity = _apply(place.jacobian, velocity)
         features = [
             torch.sin(position),
             torch.cos(position),
             (position - self.middle) / self.half_range,
             velocity / self.speed,
-            tip / self.reach,
-            (jacobian @ velocity.unsqueeze(-1)).squeeze(-1),
-            coarse,
-            fine,
-            (lever @ coarse.unsqueeze(-1)).squeeze(-1),
-            (lever @ fine.unsqueeze(-1)).squeeze(-1),
-            observation[:, self.slices['previous_action']],
+            place.tip / self.reach,
+            tip_velocity,
         ]
+        lever = place.jacobian.transpose(1, 2) / self.reach  # (B, n, 3)
+        if 'goal' in self.slices:
+            error = observation[:, self.slices['goal']] - place.tip
+            coarse, fine = error / self.reach, torch.tanh(error / FINE)
+            features += [coarse, fine, _apply(lever, coarse), _apply(lever, fine)]
+        if 'goal_orientation' in self.slices:
+            features += _turn(observation[:, self.slices['goal_orientation']], place)
+        if 'goal_velocity' in self.slices:
+            moving = observation[:, self.slices['goal_velocity']]
+            features += [moving, moving - tip_velocity, _apply(lever, moving - tip_velocity)]
+        features += [observation[:, self.slices[name]] for name in self.others]
+        features.append(observation[:, self.slices['previous_action']])
         return torch.cat(features, dim=1).clamp(-BOUND, BOUND)
+
+
+def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
+    """Return matrix (B, m, k) times vector (B, k), (B, m)."""
+    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
+    """Return two axes of the tip, the turn to the goal, its cosine, and torques towards it.
+
+    E = R_goal R_tip^T; the turn is the axis of E times the sine of its angle.
+
+    Args:
+        quaternion: of the goal (B, 4), x, y, z, w, of any length.
+        place: of the tip.
+    """
+    x, y, z, w = F.normalize(quaternion, dim=1, eps=1e-6).unbind(1)
+    goal = torch.stack(
+        (
+            1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
+            2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
+            2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
+        ), dim=1,
+    ).reshape(-1, 3, 3)  # fmt: skip
+    error = goal @ place.rotation.transpose(1, 2)
+    skew = (error - error.transpose(1, 2)) / 2
+    turn = torch.stack((skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]), dim=1)
+    cosine = (error.diagonal(dim1=1, dim2=2).sum(1, keepdim=True) - 1) / 2
+    axes = place.rotation[:, :, :2].flatten(1)
+    return [axes, turn, cosine, _apply(place.turning.transpose(1, 2), turn)]
 
 
 class Actor(nn.Module):

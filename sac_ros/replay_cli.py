@@ -146,7 +146,8 @@ def _import_bag(options: argparse.Namespace) -> int:
 
     def reward(_: Vector, action: Vector, following: Vector) -> float:
         env.arm.reset(following[where['joint_position']])
-        return env.task.reward(env.arm.tip_position, following[where['goal']], action)
+        env.task.goal = following[where['goal']]
+        return env.reward(env.motion(action))
 
     goal = None if options.goal is None else np.array(options.goal)
     topics = Topics(options.state_topic, options.command_topic, options.goal_topic, goal)

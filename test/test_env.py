@@ -9,8 +9,9 @@ from gymnasium.utils.env_checker import check_env
 from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
 from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.envs.gym_env import make_gym_env
-from sac_ros.envs.reach import TABLE_CLEARANCE, ReachTask
+from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
+from sac_ros.envs.task import TABLE_CLEARANCE, Motion
 from sac_ros.errors import EnvError, SpecMismatch
 from sac_ros.spec import PolicySpec
 
@@ -62,14 +63,27 @@ def test_goals_lie_above_the_table_and_within_reach():
     assert (goals.std(axis=0) > 0.1).all()
 
 
+def motion(tip, rotation=None, action=0.0, previous=0.0):
+    still = np.zeros(6)
+    turned = np.eye(3) if rotation is None else rotation
+    return Motion(still, still, np.array(tip), turned, still + action, still + previous)
+
+
 def test_reward_is_bounded_and_grows_towards_the_goal():
     task = ReachTask(load_robot(), TaskConfig())
-    rewards = [task.reward(np.array([d, 0, 0]), np.zeros(3), np.zeros(6)) for d in (9, 1, 0.2, 0)]
+    rewards = [task.reward(motion([d, 0, 0])) for d in (9, 1, 0.2, 0)]
     assert rewards == sorted(rewards)
     assert rewards[0] >= 0
     assert rewards[-1] == 1
-    assert task.success(np.array([0.049, 0, 0]), np.zeros(3))
-    assert not task.success(np.array([0.051, 0, 0]), np.zeros(3))
+    assert task.success(motion([0.049, 0, 0]))
+    assert not task.success(motion([0.051, 0, 0]))
+
+
+def test_costs_of_torque_and_of_its_jumps_are_shares():
+    task = ReachTask(load_robot(), TaskConfig(action_cost=0.5, smoothness_cost=0.2))
+    assert task.costs(motion([0, 0, 0])) == 0
+    assert task.costs(motion([0, 0, 0], action=1, previous=1)) == pytest.approx(0.5)
+    assert task.costs(motion([0, 0, 0], action=1, previous=-1)) == pytest.approx(0.7)
 
 
 class _Lopsided(gymnasium.Env):

@@ -15,14 +15,20 @@ from sac_ros.envs.robot import Robot, robot_of
 class SimArm:
     """A torque-controlled arm in MuJoCo. Joints are in the order of `robot.joint_names`."""
 
-    def __init__(self, config: ArmConfig, robot: Robot | None = None) -> None:
+    def __init__(
+        self,
+        config: ArmConfig,
+        robot: Robot | None = None,
+        model: mujoco.MjModel | None = None,
+    ) -> None:
         """Compile the robot, which is read from the configuration's file unless it is given.
 
         Raises:
             ModelError: the robot file cannot be used.
         """
+        self.config = config
         self.robot = robot or robot_of(config)
-        self.model = compile_model(self.robot, config)
+        self.model = model or compile_model(self.robot, config)
         self.data = mujoco.MjData(self.model)
         self.timestep = config.timestep
         joints = [self.model.joint(name).id for name in self.robot.joint_names]
@@ -31,6 +37,10 @@ class SimArm:
         self._limit = np.array(self.robot.torque_limit)
         self._tip, self._site = tip_body(self.model, self.robot.tip, self.robot.path)
         mujoco.mj_forward(self.model, self.data)
+
+    def twin(self) -> SimArm:
+        """Return an arm of the same compiled model in a state of its own."""
+        return SimArm(self.config, self.robot, self.model)
 
     @property
     def time(self) -> float:
@@ -80,6 +90,13 @@ class SimArm:
         if velocity is not None:
             self.data.qvel[self._velocity] = velocity
         mujoco.mj_forward(self.model, self.data)
+
+    def randomise(self, rng: np.random.Generator) -> None:
+        """Become another specimen of the robot; this one is always as described."""
+
+    def sense(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return positions (n,) [rad] and velocities (n,) [rad/s] as the robot's sensors do."""
+        return self.position, self.velocity
 
     def step(self, torque: NDArray[np.float64], n_steps: int = 1) -> None:
         """Apply a torque (n,) [N·m], clipped at the limits, for `n_steps` time steps."""

@@ -10,25 +10,27 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from sac_ros.config import TrainConfig
-from sac_ros.envs.arm import SimArm
 from sac_ros.envs.gym_env import make_gym_env
 from sac_ros.envs.picture import Camera
-from sac_ros.envs.reach import ReachTask, reach_spec
+from sac_ros.envs.realism import make_arm
+from sac_ros.envs.task import Motion, arm_spec
+from sac_ros.envs.tasks import make_task
 from sac_ros.spec import Chain, PolicySpec
 
 Observation = NDArray[np.float32]
 
 
 class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
-    """The arm reaching points. Observations are raw (SI units), actions in [-1, 1]."""
+    """An arm at a task. Observations are raw (SI units), actions in [-1, 1]."""
 
     metadata = {'render_modes': ['rgb_array']}  # noqa: RUF012 (Gymnasium's own form)
 
     def __init__(self, config: TrainConfig, render_mode: str | None = None) -> None:
-        self.arm = SimArm(config.arm)
-        self.task = ReachTask(self.arm.robot, config.task)
-        self.policy_spec = reach_spec(
-            self.arm.robot, config.arm.control_period, config.arm.gravity_compensation
+        self.arm = make_arm(config.arm, config.realism)
+        period = config.arm.control_period
+        self.task = make_task(self.arm, config.task, period)
+        self.policy_spec = arm_spec(
+            self.arm.robot, self.task.fields, period, config.arm.gravity_compensation
         )
         self.render_mode = render_mode
         self._camera: Camera | None = None
@@ -40,15 +42,22 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             -np.inf, np.inf, (self.policy_spec.n_observation,), np.float32
         )
         self.action_space = Box(-1.0, 1.0, (n,), np.float32)
-        self.goal, self._previous, self._steps = np.zeros(3), np.zeros(n), 0
+        self._previous, self._steps = np.zeros(n), 0
+
+    @property
+    def goal(self) -> NDArray[np.float64]:
+        """Where the goal is (3,) [m]."""
+        return self.task.goal
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start at rest in a random posture with a random goal."""
         super().reset(seed=seed)
-        self.goal = self.task.sample_goal(self.np_random)
-        self.arm.reset(self.task.sample_start(self.np_random))
+        self.task.begin(self.np_random)
+        start = self.task.sample_start(self.np_random)
+        self.arm.randomise(self.np_random)
+        self.arm.reset(start)
         self._previous, self._steps = np.zeros_like(self._previous), 0
         return self._observe(), {}
 
@@ -58,11 +67,23 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Hold a torque of `action` times the limits for one control period."""
         clipped = np.clip(np.asarray(action, np.float64), -1, 1)
         self.arm.step(clipped * self._limit, self._substeps)
+        self.task.advance()
+        motion = self.motion(clipped)
         self._previous, self._steps = clipped, self._steps + 1
-        tip = self.arm.tip_position
-        reward = self.task.reward(tip, self.goal, clipped)
-        info = {'is_success': self.task.success(tip, self.goal)}
-        return self._observe(), reward, False, self._steps >= self._episode_steps, info
+        info = {'is_success': self.task.success(motion)}
+        truncated = self._steps >= self._episode_steps
+        return self._observe(), self.reward(motion), False, truncated, info
+
+    def motion(self, action: NDArray[np.float64]) -> Motion:
+        """Return what the arm has just done with an action (n,)."""
+        arm = self.arm
+        return Motion(
+            arm.position, arm.velocity, arm.tip_position, arm.tip_rotation, action, self._previous
+        )
+
+    def reward(self, motion: Motion) -> float:
+        """Return what a motion is worth, costs taken."""
+        return self.task.reward(motion) - self.task.costs(motion)
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return a picture (height, width, 3) of arm and goal in the mode rgb_array."""
@@ -79,7 +100,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._camera = None
 
     def _observe(self) -> Observation:
-        parts = (self.arm.position, self.arm.velocity, self.goal, self._previous)
+        parts = (*self.arm.sense(), self.task.observe(), self._previous)
         return np.concatenate(parts).astype(np.float32)
 
 
@@ -95,7 +116,7 @@ def make_problem(config: TrainConfig) -> Problem:
     """Make the environment of a run.
 
     Raises:
-        EnvError: the environment is unknown, or its spaces are not bounded boxes.
+        EnvError: the environment or its task is unknown, or its spaces are not bounded boxes.
         ModelError: the robot file is unusable.
     """
     if config.env == 'arm-reach':

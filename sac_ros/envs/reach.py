@@ -1,90 +1,134 @@
-"""The task of bringing the tip to a random point."""
+"""The tasks that come with the package: reach a point, reach a pose, track a moving point."""
 
 from __future__ import annotations
 
 import math
 
+import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
-from sac_ros.config import ArmConfig, TaskConfig
-from sac_ros.envs.arm import SimArm
 from sac_ros.envs.robot import Robot
+from sac_ros.envs.task import GOAL_RANGE, Motion, Task, Vector, arm_spec, closeness
 from sac_ros.errors import ModelError
 from sac_ros.spec import ObservationField, PolicySpec
 
-START_RANGE = 0.5  # share of each joint's range, about its middle, in which an episode starts
-GOAL_RANGE = 0.9  # share of each joint's range in which a posture is drawn to place the goal
-TABLE_CLEARANCE = 0.1  # [m] lowest goal above the table
-NEAR, FAR = 0.05, 0.5  # [m] the two scales of the reward
+GOAL = ObservationField('goal', 3, 'm')
+WIDE, NARROW = 1.0, 0.2  # [rad] the two scales of an angle's closeness
+STRIDE = 0.3  # share of each joint's range that a moving goal's posture covers at most
+PATH_POINTS = 33  # of a moving goal's path at which contacts are looked for
+
+
+class ReachTask(Task):
+    """Bring the tip to a random point."""
+
+    fields: tuple[ObservationField, ...] = (GOAL,)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Draw a point that the tip reaches in a posture that touches nothing."""
+        self.goal = self.sample_goal(rng)
+
+    def sample_goal(self, rng: np.random.Generator) -> Vector:
+        """Draw a point (3,) [m] that the tip reaches in a posture that touches nothing."""
+        return self.sample_posture(rng).tip
+
+    def observe(self) -> Vector:
+        """Return the goal (3,) [m]."""
+        return self.goal
+
+    def reward(self, motion: Motion) -> float:
+        """Return the closeness of the tip to the goal."""
+        return closeness(float(np.linalg.norm(motion.tip - self.goal)))
+
+    def success(self, motion: Motion) -> bool:
+        """Whether the tip is within the success radius of the goal."""
+        return float(np.linalg.norm(motion.tip - self.goal)) <= self.config.success_radius
+
+
+class ReachPoseTask(ReachTask):
+    """Bring the tip to a random point in a random orientation."""
+
+    fields = (GOAL, ObservationField('goal_orientation', 4, '1'))  # quaternion x, y, z, w
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Draw a pose that the tip takes in a posture that touches nothing."""
+        posture = self.sample_posture(rng)
+        self.goal, self.rotation = posture.tip, posture.rotation
+        w, x, y, z = _quaternion(posture.rotation)
+        self._orientation = np.array([x, y, z, w])
+
+    def observe(self) -> Vector:
+        """Return the goal (3,) [m] and its quaternion x, y, z, w."""
+        return np.concatenate((self.goal, self._orientation))
+
+    def reward(self, motion: Motion) -> float:
+        """Return r = c(d) (1 + c(angle)) / 2: the orientation counts where the point is right."""
+        return super().reward(motion) * (1 + _angle_closeness(self._angle(motion))) / 2
+
+    def success(self, motion: Motion) -> bool:
+        """Whether point and orientation are right."""
+        return super().success(motion) and self._angle(motion) <= self.config.success_angle
+
+    def _angle(self, motion: Motion) -> float:
+        """Return the angle [rad] between the tip and the goal."""
+        cosine = (np.trace(self.rotation @ motion.rotation.T) - 1) / 2
+        return math.acos(min(1.0, max(-1.0, float(cosine))))
+
+
+class TrackTask(ReachTask):
+    """Stay at a point that moves to and fro along a path inside the reachable space."""
+
+    fields = (GOAL, ObservationField('goal_velocity', 3, 'm/s'))
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Draw two postures; the goal is where the tip would be on the way between them."""
+        self._path = self._sample_path(rng)
+        step = np.linalg.norm(np.diff(self._path, axis=0), axis=1).max() * (PATH_POINTS - 1)
+        # s = (1 - cos(w t)) / 2 moves along the path at no more than w / 2 of its steepest slope.
+        self._frequency = 2 * self.config.goal_speed / max(step, 1e-3)  # [rad/s]
+        self._phase = float(rng.uniform(0, 2 * math.pi))
+        self._place()
+
+    def advance(self) -> None:
+        """Move the goal on by one control period."""
+        self._phase += self._frequency * self.control_period
+        self._place()
+
+    def observe(self) -> Vector:
+        """Return the goal (3,) [m] and its velocity (3,) [m/s]."""
+        return np.concatenate((self.goal, self.velocity))
+
+    def _sample_path(self, rng: np.random.Generator) -> Vector:
+        span = self._upper - self._lower
+        for _ in range(1_000):
+            start = self.sample_posture(rng).position
+            end = start + STRIDE * span * rng.uniform(-1, 1, len(span))
+            edge = (1 - GOAL_RANGE) / 2 * span
+            end = np.clip(end, self._lower + edge, self._upper - edge)
+            path = [self.posture_at(p) for p in np.linspace(start, end, PATH_POINTS)]
+            if all(posture is not None for posture in path):
+                return np.array([posture.tip for posture in path if posture is not None])
+        raise ModelError(f'{self.robot.path}: no path free of contacts was found for a goal')
+
+    def _place(self) -> None:
+        share, last = (1 - math.cos(self._phase)) / 2, PATH_POINTS - 1
+        index = min(int(share * last), last - 1)
+        start, end = self._path[index], self._path[index + 1]
+        self.goal = start + (share * last - index) * (end - start)
+        self.velocity = (end - start) * last * math.sin(self._phase) / 2 * self._frequency
 
 
 def reach_spec(robot: Robot, control_period: float, gravity_compensated: bool) -> PolicySpec:
-    """Return what a reaching policy of this robot sees and gives."""
-    n = len(robot.joint_names)
-    return PolicySpec(
-        joint_names=robot.joint_names,
-        observation=(
-            ObservationField('joint_position', n, 'rad'),
-            ObservationField('joint_velocity', n, 'rad/s'),
-            ObservationField('goal', 3, 'm'),
-            ObservationField('previous_action', n, '1'),
-        ),
-        torque_limit=robot.torque_limit,
-        position_lower=robot.position_lower,
-        position_upper=robot.position_upper,
-        velocity_limit=robot.velocity_limit,
-        control_period=control_period,
-        model_hash=robot.model_hash,
-        gravity_compensated=gravity_compensated,
-    )
+    """Return what a policy that reaches points with this robot sees and gives."""
+    return arm_spec(robot, ReachTask.fields, control_period, gravity_compensated)
 
 
-class ReachTask:
-    """Where episodes start, where goals lie, and what being near one is worth."""
+def _quaternion(rotation: Vector) -> Vector:
+    """Return the quaternion w, x, y, z of a rotation (3, 3)."""
+    quaternion = np.zeros(4)
+    mujoco.mju_mat2Quat(quaternion, rotation.ravel())
+    return quaternion
 
-    def __init__(self, robot: Robot, config: TaskConfig) -> None:
-        self.config = config
-        self._posed = SimArm(ArmConfig(), robot)
-        lower, upper = np.array(robot.position_lower), np.array(robot.position_upper)
-        self._lower = np.where(np.isfinite(lower), lower, -math.pi)
-        self._upper = np.where(np.isfinite(upper), upper, math.pi)
 
-    def sample_start(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw joint positions (n,) [rad] in which the arm touches nothing."""
-        return self._sample_posture(rng, START_RANGE, lowest=0.0)[0]
-
-    def sample_goal(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw a point (3,) [m] that the tip reaches in a posture that touches nothing."""
-        return self._sample_posture(rng, GOAL_RANGE, lowest=TABLE_CLEARANCE)[1]
-
-    def reward(
-        self, tip: NDArray[np.float64], goal: NDArray[np.float64], action: NDArray[np.float64]
-    ) -> float:
-        """Return a dimensionless reward in [0, 1], less the cost of the action.
-
-        r = (1 - tanh(d / FAR) + exp(-(d / NEAR)^2)) / 2 - c mean(a^2), d the tip's distance: the
-        first term leads there from afar, the second is worth having only close to the goal.
-        """
-        distance = float(np.linalg.norm(tip - goal))
-        closeness = 1 - math.tanh(distance / FAR) + math.exp(-((distance / NEAR) ** 2))
-        return closeness / 2 - self.config.action_cost * float(np.mean(np.square(action)))
-
-    def success(self, tip: NDArray[np.float64], goal: NDArray[np.float64]) -> bool:
-        """Whether the tip is within the success radius of the goal."""
-        return float(np.linalg.norm(tip - goal)) <= self.config.success_radius
-
-    def _sample_posture(
-        self, rng: np.random.Generator, share: float, lowest: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        middle, half = (self._lower + self._upper) / 2, (self._upper - self._lower) / 2
-        for _ in range(10_000):
-            position = middle + share * half * rng.uniform(-1, 1, len(half))
-            self._posed.reset(position)
-            tip = self._posed.tip_position
-            if tip[2] >= self._posed.robot.table + lowest and not self._posed.in_contact:
-                return position, tip
-        raise ModelError(
-            f'{self._posed.robot.path}: no posture free of contacts with the tip {lowest} m above '
-            f'the table was found in 10,000 draws; check the collision shapes and the tip'
-        )
+def _angle_closeness(angle: float) -> float:
+    """Map an angle [rad] to (0, 1], as `closeness` does with a distance."""
+    return (1 - math.tanh(angle / WIDE) + math.exp(-((angle / NARROW) ** 2))) / 2

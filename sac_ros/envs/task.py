@@ -1,0 +1,168 @@
+"""What is wanted of an arm, apart from which arm it is: the class that every task derives from."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.config import ArmConfig, TaskConfig
+from sac_ros.envs.arm import SimArm
+from sac_ros.envs.robot import Robot
+from sac_ros.errors import ModelError
+from sac_ros.spec import ObservationField, PolicySpec
+
+Vector = NDArray[np.float64]
+
+START_RANGE = 0.5  # share of each joint's range, about its middle, in which an episode starts
+GOAL_RANGE = 0.9  # share of each joint's range in which a posture is drawn to place the goal
+TABLE_CLEARANCE = 0.1  # [m] lowest goal above the table
+DRAWS = 10_000  # postures tried before a robot is given up
+NEAR, FAR = 0.05, 0.5  # [m] the two scales of closeness
+
+
+class Motion(NamedTuple):
+    """What the arm did in one control period; true values, not what sensors say."""
+
+    position: Vector  # (n,) [rad]
+    velocity: Vector  # (n,) [rad/s]
+    tip: Vector  # (3,) [m] in the base frame
+    rotation: Vector  # (3, 3) of the tip in the base frame
+    action: Vector  # (n,) in [-1, 1]
+    previous_action: Vector  # (n,)
+
+
+class Posture(NamedTuple):
+    """Joint positions that touch nothing, and where they put the tip."""
+
+    position: Vector  # (n,) [rad]
+    tip: Vector  # (3,) [m]
+    rotation: Vector  # (3, 3)
+
+
+class Task:
+    """Where episodes start, what the policy is told, and what a motion is worth.
+
+    A task of one's own overrides `fields`, `begin`, `observe`, `reward` and `success`, and
+    `advance` if its goal moves; see docs/tasks.md.
+    """
+
+    fields: tuple[ObservationField, ...] = ()  # what `observe` gives, besides the joints
+
+    def __init__(
+        self, robot: Robot | SimArm, config: TaskConfig, control_period: float = 0.05
+    ) -> None:
+        """Prepare the task for a robot.
+
+        Args:
+            robot: what has to do it; a simulated arm lends its compiled model.
+            config: the settings under `task.`.
+            control_period: time between two actions [s].
+        """
+        posed = robot.twin() if isinstance(robot, SimArm) else SimArm(ArmConfig(), robot)
+        self.robot, self.config, self.control_period = posed.robot, config, control_period
+        self.goal = np.zeros(3)  # [m] what is drawn as the goal
+        self._posed = posed
+        lower, upper = np.array(self.robot.position_lower), np.array(self.robot.position_upper)
+        self._lower = np.where(np.isfinite(lower), lower, -math.pi)
+        self._upper = np.where(np.isfinite(upper), upper, math.pi)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Draw the goal of an episode."""
+        raise NotImplementedError
+
+    def advance(self) -> None:
+        """Let one control period pass; a goal that moves moves here."""
+
+    def observe(self) -> Vector:
+        """Return the values of `fields`, one after the other."""
+        raise NotImplementedError
+
+    def reward(self, motion: Motion) -> float:
+        """Return what the motion is worth: dimensionless and in [0, 1], costs not yet taken."""
+        raise NotImplementedError
+
+    def success(self, motion: Motion) -> bool:
+        """Whether the episode would count as a success if it ended now."""
+        raise NotImplementedError
+
+    def costs(self, motion: Motion) -> float:
+        """Return the dimensionless cost of torque and of its jumps.
+
+        c = action_cost mean(a^2) + smoothness_cost mean((a - a')^2) / 4, each mean in [0, 1]
+        """
+        effort = float(np.mean(np.square(motion.action)))
+        jump = float(np.mean(np.square(motion.action - motion.previous_action))) / 4
+        return self.config.action_cost * effort + self.config.smoothness_cost * jump
+
+    def sample_start(self, rng: np.random.Generator) -> Vector:
+        """Draw joint positions (n,) [rad] in which the arm touches nothing."""
+        return self.sample_posture(rng, START_RANGE, lowest=0.0).position
+
+    def sample_posture(
+        self, rng: np.random.Generator, share: float = GOAL_RANGE, lowest: float = TABLE_CLEARANCE
+    ) -> Posture:
+        """Draw joint positions in which the arm touches nothing, itself included.
+
+        Args:
+            rng: where chance comes from.
+            share: of each joint's range, about its middle, that is drawn from.
+            lowest: height of the tip above the table [m].
+
+        Raises:
+            ModelError: none was found.
+        """
+        middle, half = (self._lower + self._upper) / 2, (self._upper - self._lower) / 2
+        for _ in range(DRAWS):
+            position = middle + share * half * rng.uniform(-1, 1, len(half))
+            posture = self.posture_at(position, lowest)
+            if posture is not None:
+                return posture
+        raise ModelError(
+            f'{self.robot.path}: no posture free of contacts with the tip {lowest} m above '
+            f'the table was found in 10,000 draws; check the collision shapes and the tip'
+        )
+
+    def posture_at(self, position: Vector, lowest: float = TABLE_CLEARANCE) -> Posture | None:
+        """Return the posture at joint positions (n,), or None where something touches."""
+        self._posed.reset(position)
+        tip = self._posed.tip_position
+        if tip[2] < self.robot.table + lowest or self._posed.in_contact:
+            return None
+        return Posture(position, tip, self._posed.tip_rotation)
+
+
+def closeness(distance: float) -> float:
+    """Map a distance [m] to (0, 1]: (1 - tanh(d / FAR) + exp(-(d / NEAR)^2)) / 2.
+
+    The first term leads there from afar, the second is worth having only close to the goal.
+    """
+    return (1 - math.tanh(distance / FAR) + math.exp(-((distance / NEAR) ** 2))) / 2
+
+
+def arm_spec(
+    robot: Robot,
+    fields: tuple[ObservationField, ...],
+    control_period: float,
+    gravity_compensated: bool,
+) -> PolicySpec:
+    """Return what a policy of this robot sees and gives, if its task tells it `fields`."""
+    n = len(robot.joint_names)
+    return PolicySpec(
+        joint_names=robot.joint_names,
+        observation=(
+            ObservationField('joint_position', n, 'rad'),
+            ObservationField('joint_velocity', n, 'rad/s'),
+            *fields,
+            ObservationField('previous_action', n, '1'),
+        ),
+        torque_limit=robot.torque_limit,
+        position_lower=robot.position_lower,
+        position_upper=robot.position_upper,
+        velocity_limit=robot.velocity_limit,
+        control_period=control_period,
+        model_hash=robot.model_hash,
+        gravity_compensated=gravity_compensated,
+    )
