@@ -2,6 +2,11 @@
 
 Order: finite, clamp, joint and velocity limits, rate, finite. All limits come from the policy's
 specification; settings can only tighten them.
+
+The limits open or close, joint by joint, the range of torques that may be published. The range
+always holds zero. What the new range forbids of the torque published last goes at once; only from
+there on is the change limited in rate. So taking torque away is never slowed down by a guard, and
+the largest jump that a guard makes is from the torque published last to zero.
 """
 
 from __future__ import annotations
@@ -89,6 +94,7 @@ class SafetyFilter:
         margin = np.minimum(config.position_margin, 0.25 * (upper - lower))
         self._inner_lower, self._inner_upper = lower + margin, upper - margin
         self._lower, self._upper = lower, upper
+        self._fault_speed = config.velocity_fault * self.velocity_limit  # (n,) [rad/s]
         self._last: Vector = np.zeros(spec.n_action)
 
     @property
@@ -99,8 +105,6 @@ class SafetyFilter:
     def apply(self, torque: Vector, position: Vector, velocity: Vector, dt: float) -> Guarded:
         """Return the torque that may be published, (n,) [N·m].
 
-        A joint that must lose its outward torque loses it at the rate limit, not in one step.
-
         Args:
             torque: what the policy wants, (n,) [N·m].
             position: measured now, (n,) [rad].
@@ -108,24 +112,37 @@ class SafetyFilter:
             dt: time since the last torque was published [s].
         """
         for name, values in (('position', position), ('velocity', velocity), ('torque', torque)):
-            if not np.isfinite(values).all():
-                return self._fault(f'{name} is not finite at {self._named(~np.isfinite(values))}')
-        too_fast = np.abs(velocity) > self.config.velocity_fault * self.velocity_limit
+            finite = np.isfinite(values)
+            if not finite.all():
+                return self._fault(f'{name} is not finite at {self._named(~finite)}')
+        too_fast = np.abs(velocity) > self._fault_speed
         if too_fast.any():
             return self._fault(f'far over the velocity limit at {self._named(too_fast)}', velocity)
-        guards: list[str] = []
-        safe = _note(
-            guards, 'torque', torque, np.clip(torque, -self.torque_limit, self.torque_limit)
-        )
-        safe = _note(guards, 'position', safe, self._inward(safe, position))
-        speeds_up = (np.abs(velocity) > self.velocity_limit) & (np.sign(safe) * velocity > 0)
-        safe = _note(guards, 'velocity', safe, np.where(speeds_up, 0.0, safe))
+        low, high = self.allowed(position, velocity)
+        wanted = between(low, torque, high)
         step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
-        safe = _note(guards, 'rate', safe, np.clip(safe, self._last - step, self._last + step))
+        safe = limit_rate(wanted, between(low, self._last, high), step)
         if not np.isfinite(safe).all():
             return self._fault('guarded torque is not finite', velocity)
         self._last = safe
-        return Guarded(safe, tuple(guards))
+        if (safe == torque).all():
+            return Guarded(safe)
+        return Guarded(safe, self._guards(torque, wanted, safe, velocity))
+
+    def allowed(self, position: Vector, velocity: Vector) -> tuple[Vector, Vector]:
+        """Return the lowest and highest torque that may be published, both (..., n) [N·m].
+
+        Up to the torque limit; no outward torque inside the margin of a position limit, and none
+        that speeds up a joint over its velocity limit.
+
+        Args:
+            position: (..., n) [rad].
+            velocity: (..., n) [rad/s].
+        """
+        no_less = (position <= self._inner_lower) | (velocity < -self.velocity_limit)
+        no_more = (position >= self._inner_upper) | (velocity > self.velocity_limit)
+        low = np.where(no_less, 0.0, -self.torque_limit)
+        return low, np.where(no_more, 0.0, self.torque_limit)
 
     def fallback(self, velocity: Vector | None) -> Vector:
         """Return and remember the fallback torque, (n,) [N·m]; it is not rate-limited."""
@@ -139,10 +156,19 @@ class SafetyFilter:
         outside = ~((position >= self._lower) & (position <= self._upper))
         return self._named(outside)
 
-    def _inward(self, torque: Vector, position: Vector) -> Vector:
-        floor = np.where(position <= self._inner_lower, 0.0, -np.inf)
-        ceiling = np.where(position >= self._inner_upper, 0.0, np.inf)
-        return np.clip(torque, floor, ceiling)
+    def _guards(
+        self, torque: Vector, wanted: Vector, safe: Vector, velocity: Vector
+    ) -> tuple[str, ...]:
+        """Name the guards that made `safe` of `torque`, by way of `wanted`."""
+        taken = (wanted == 0) & (torque != 0)
+        fast = np.abs(velocity) > self.velocity_limit
+        hits = {
+            'torque': (np.abs(torque) > self.torque_limit).any(),
+            'position': (taken & ~fast).any(),
+            'velocity': (taken & fast).any(),
+            'rate': (safe != wanted).any(),
+        }
+        return tuple(name for name, hit in hits.items() if hit)
 
     def _fault(self, why: str, velocity: Vector | None = None) -> Guarded:
         return Guarded(self.fallback(velocity), fault=why)
@@ -151,8 +177,12 @@ class SafetyFilter:
         return ', '.join(name for name, hit in zip(self.joint_names, where, strict=True) if hit)
 
 
-def _note(guards: list[str], name: str, before: Vector, after: Vector) -> Vector:
-    """Return `after`, adding `name` to the guards when it differs from `before`."""
-    if (before != after).any():
-        guards.append(name)
-    return after
+def between(low: Vector, value: Vector, high: Vector) -> Vector:
+    """Clip to [low, high], all (..., n)."""
+    clipped: Vector = np.minimum(np.maximum(value, low), high)
+    return clipped
+
+
+def limit_rate(wanted: Vector, last: Vector, step: float) -> Vector:
+    """Return `wanted`, but no further than `step` from `last`; both (..., n) [N·m]."""
+    return between(last - step, wanted, last + step)

@@ -49,6 +49,12 @@ class SupervisorConfig(Checked):
     state_timeout: float = setting(
         0.02, 'joint states older than this, or than three periods, are a fault [s]', 0.001, 1
     )
+    hold_up: float = setting(
+        0.1,
+        'a pause of this program longer than this or the state timeout is a fault [s]',
+        0.01,
+        10,
+    )
 
 
 class Supervisor:
@@ -65,6 +71,9 @@ class Supervisor:
         self._healthy_since: float | None = None
         self._ramp_start = 0.0
         self._was_stale = False
+        self._hold_up = max(config.hold_up, self._fault_after)
+        self._checked: float | None = None  # last check while active
+        self._latch: tuple[State, str] | None = None  # what only `reset` takes away
 
     @property
     def moving(self) -> bool:
@@ -80,9 +89,9 @@ class Supervisor:
         self._enter(State.UNCONFIGURED, '')
 
     def activated(self) -> None:
-        """Start commanding the fallback; health is judged anew."""
-        self._seen = self._healthy_since = None
-        self._enter(State.READY, '')
+        """Start commanding the fallback; health is judged anew, a latch still holds."""
+        self._seen = self._healthy_since = self._checked = None
+        self._enter(*(self._latch or (State.READY, '')))
 
     def deactivated(self) -> None:
         """Stop commanding."""
@@ -109,8 +118,13 @@ class Supervisor:
         """Watch for silence; call this at least every few milliseconds.
 
         Silence must show in two checks running before it counts: in between, joint states that
-        were waiting while this process itself was held up have been handled.
+        were waiting while this process itself was held up have been handled. A long hold-up is a
+        fault of its own: the robot may have stopped by itself and must not start again unasked.
         """
+        held_up = 0.0 if self._checked is None else now - self._checked
+        self._checked = now
+        if self.moving and held_up > self._hold_up:
+            self.fault(f'this program was held up for more than {self._hold_up:g} s')
         age, stale = self._age(now), self.silent(now)
         if self.moving and stale and self._was_stale:
             if age > self._fault_after:
@@ -163,15 +177,18 @@ class Supervisor:
         """Stop until reset."""
         self.counts[why] += 1
         if self.state in ACTIVE and self.state not in LATCHED:
-            self._enter(State.FAULT, why)
+            self._latch = State.FAULT, why
+            self._enter(*self._latch)
 
     def estop(self) -> None:
-        """Stop until reset, by a person's or program's wish."""
+        """Stop until reset, by a person's or program's wish; it holds over deactivation too."""
+        self._latch = State.ESTOP, 'emergency stop asked for'
         if self.state in ACTIVE:
-            self._enter(State.ESTOP, 'emergency stop asked for')
+            self._enter(*self._latch)
 
     def reset(self) -> None:
         """Leave FAULT or ESTOP; enabling is asked for separately."""
+        self._latch = None
         if self.state in LATCHED:
             self._enter(State.READY, 'reset')
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sac_ros.errors import ConfigError
-from sac_ros.safety import SafetyConfig, SafetyFilter, fallback_torque
+from sac_ros.safety import SafetyConfig, SafetyFilter, between, fallback_torque, limit_rate
 from sac_ros.spec import ObservationField, PolicySpec
 
 
@@ -101,22 +101,81 @@ def test_fallback_is_zero_only_where_gravity_is_compensated():
     assert fallback_torque(np.array([math.nan, 1]), limit, 0.02, False).tolist() == [0, -0.4]
 
 
-def test_nothing_random_gets_through_unsafe():
+def test_what_a_limit_forbids_goes_at_once_and_comes_back_at_the_rate():
+    guard = SafetyFilter(spec_of(), SafetyConfig(torque_rate=100))
+    for _ in range(20):
+        guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01)
+    assert guard.last.tolist() == [9.0] * 3
+    fast, close = np.array([3.5, 0.0, 0.0]), np.array([0.0, 1.97, 0.0])
+    result = guard.apply(np.full(3, 9.0), close, fast, 0.01)
+    assert result.torque.tolist() == [0.0, 0.0, 9.0]
+    assert set(result.guards) == {'position', 'velocity'}
+    assert guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01).torque.tolist() == [1.0, 1.0, 9.0]
+
+
+def test_an_inward_torque_near_a_limit_still_grows_at_the_rate():
+    guard = SafetyFilter(spec_of(), SafetyConfig(torque_rate=100))
+    guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01)
+    result = guard.apply(np.full(3, -9.0), np.full(3, 1.97), ZERO, 0.01)
+    assert result.torque.tolist() == [-1.0] * 3
+
+
+def random_spec(rng, n):
+    """A robot of n joints, no two alike, some of them without limits."""
+    lower = rng.uniform(-3, 0, n)
+    free = rng.random(n) < 0.1
+    return spec_of(
+        n,
+        torque_limit=tuple(rng.uniform(0.1, 100, n)),
+        position_lower=tuple(np.where(free, -np.inf, lower)),
+        position_upper=tuple(np.where(free, np.inf, lower + rng.uniform(0.01, 6, n))),
+        velocity_limit=tuple(np.where(free, np.inf, rng.uniform(0.5, 5, n))),
+        gravity_compensated=False,
+    )
+
+
+def test_a_million_random_torques_and_states_never_get_through_unsafe():
+    """A thousand joints, each with limits of its own, for a thousand and a few steps."""
     rng = np.random.default_rng(0)
-    config = SafetyConfig(torque_rate=200)
-    guard = SafetyFilter(spec_of(gravity_compensated=False), config)
-    limit = guard.torque_limit
-    for _ in range(20_000):
-        torque, position, velocity = rng.standard_cauchy((3, 3)) * 5
-        if rng.random() < 0.05:
-            (torque, position, velocity)[rng.integers(3)][rng.integers(3)] = math.nan
+    n, steps, faults = 1000, 1050, 0
+    spec = random_spec(rng, n)
+    config = SafetyConfig(torque_scale=0.9, torque_rate=200, velocity_fault=10)
+    guard = SafetyFilter(spec, config)
+    limit, fastest = 0.9 * np.array(spec.torque_limit), np.array(spec.velocity_limit)
+    lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
+    finite = np.isfinite(fastest)
+    for k in range(steps):
+        torque = rng.standard_cauchy(n) * limit
+        velocity = rng.uniform(-2, 2, n) * np.where(finite, fastest, 1e3)
+        position = rng.uniform(-4, 7, n)
+        if k % 21 == 0:
+            bad = (math.nan, math.inf, -math.inf)[rng.integers(3)]
+            (torque, position, velocity)[rng.integers(3)][rng.integers(n)] = bad
         dt, before = rng.uniform(0, 0.03), guard.last
         result = guard.apply(torque, position, velocity, dt)
-        assert np.isfinite(result.torque).all()
-        assert (np.abs(result.torque) <= limit).all()
-        if not result.fault:
-            step = config.torque_rate * min(dt, guard.MAX_STEP_TIME)
-            assert (np.abs(result.torque - before) <= step + 1e-9).all()
+        safe = result.torque
+        faults += bool(result.fault)
+        assert bool(result.fault) == (k % 21 == 0)
+        assert np.isfinite(safe).all() and (np.abs(safe) <= limit).all()
+        if result.fault:
+            continue
+        assert (safe[position >= upper] <= 0).all() and (safe[position <= lower] >= 0).all()
+        assert (safe * velocity <= 0)[np.abs(velocity) > fastest].all()
+        step = config.torque_rate * min(dt, guard.MAX_STEP_TIME) + 1e-9
+        grown = np.maximum(safe - np.maximum(before, 0), np.minimum(before, 0) - safe)
+        assert (grown <= step).all()
+        assert ((np.abs(safe - before) <= step) | (np.abs(safe) <= step)).all()
+    assert faults == 50
+
+
+def test_a_million_random_sums_of_guards_agree_with_their_definitions():
+    rng = np.random.default_rng(1)
+    wanted, last, limit = rng.standard_cauchy((3, 1_000_000)) * 10
+    low, high = -np.abs(limit), np.abs(limit)
+    base, step = between(low, last, high), 0.5
+    safe = limit_rate(between(low, wanted, high), base, step)
+    assert ((safe >= low) & (safe <= high)).all()
+    assert (np.abs(safe - base) <= step * (1 + 1e-12) + 1e-9 * np.abs(base)).all()
 
 
 def test_settings_cannot_widen_limits():

@@ -95,11 +95,45 @@ def test_late_states_only_degrade(running):
 
 
 def test_being_held_up_is_not_silence(running):
-    running.now += 0.5
+    running.now += 0.09
     running.supervisor.check(running.now)
     running.supervisor.good_state(running.now)
     running.supervisor.check(running.now)
     assert running.supervisor.state is State.RUN
+
+
+def test_being_held_up_for_long_is_a_fault(running):
+    """After SIGSTOP and SIGCONT: the robot has stopped by itself and must not start again."""
+    running.now += 0.5
+    running.supervisor.check(running.now)
+    running.supervisor.good_state(running.now)
+    assert running.supervisor.state is State.FAULT
+    assert 'held up' in running.supervisor.reason
+
+
+@pytest.mark.parametrize('stop', ['fault', 'estop'])
+def test_only_reset_takes_a_latch_away(running, stop):
+    supervisor = running.supervisor
+    supervisor.fault('a fault') if stop == 'fault' else supervisor.estop()
+    latched, reason = supervisor.state, supervisor.reason
+    supervisor.deactivated()
+    supervisor.unconfigured()
+    supervisor.configured()
+    supervisor.activated()
+    assert (supervisor.state, supervisor.reason) == (latched, reason)
+    running.run(2.0)
+    assert 'call reset first' in running.enable()
+    supervisor.reset()
+    assert running.enable() == ''
+
+
+def test_an_emergency_stop_before_activation_holds():
+    robot = Robot()
+    robot.supervisor.deactivated()
+    robot.supervisor.estop()
+    assert robot.supervisor.state is State.INACTIVE
+    robot.supervisor.activated()
+    assert robot.supervisor.state is State.ESTOP
 
 
 def test_a_bad_state_faults_only_while_moving(running):
@@ -152,8 +186,9 @@ def test_no_random_history_moves_without_enable_or_leaves_a_latch_without_reset(
         'estop': supervisor.estop,
         'reset': supervisor.reset,
         'reload': lambda: supervisor.restart_ramp(robot.now),
+        'off and on': lambda: (supervisor.deactivated(), supervisor.activated()),
     }
-    names, weights = list(actions), np.array([60, 0.3, 30, 5, 0.3, 0.3, 0.3, 2, 0.3])
+    names, weights = list(actions), np.array([60, 0.3, 30, 5, 0.3, 0.3, 0.3, 2, 0.3, 0.3])
     moved = 0
     for name in rng.choice(names, size=20_000, p=weights / weights.sum()):
         before, was_moving = supervisor.state, supervisor.moving
