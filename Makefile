@@ -27,13 +27,13 @@ $(VENV)/bin/python:
 .venv-jazzy/bin/python:
 	$(PYTHON) -m venv .venv-jazzy
 
-$(VENV)/run.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(VENV)/bin/python requirements/%.txt requirements/constraints.txt setup.py
+$(VENV)/run.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(VENV)/bin/python requirements/%.txt requirements/constraints*.txt setup.py
 	@echo "installing requirements/$*.txt into $(VENV), which takes a minute or two"
 	$(VENV)/bin/pip install -q --disable-pip-version-check -r requirements/$*.txt
 	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv-jazzy/jazzy.stamp: .venv-jazzy/bin/python requirements/jazzy.txt requirements/constraints.txt setup.py
+.venv-jazzy/jazzy.stamp: .venv-jazzy/bin/python requirements/jazzy.txt requirements/constraints*.txt setup.py
 	@echo "installing requirements/jazzy.txt into .venv-jazzy, which takes a minute or two"
 	.venv-jazzy/bin/pip install -q --disable-pip-version-check -r requirements/jazzy.txt
 	.venv-jazzy/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
