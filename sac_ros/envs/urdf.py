@@ -220,9 +220,12 @@ def _make_absolute(file: Path, tree: ElementTree.Element) -> bool:
 def _complete_inertials(spec: mujoco.MjSpec, notes: list[str]) -> None:
     """Give links without an inertial the mass of their collision shapes, or of their visuals."""
     for body in spec.bodies:
-        if body.name == 'world' or (body.explicitinertial and body.mass > 0):
-            continue
         shapes = list(body.geoms)
+        if body.name == 'world' or (body.explicitinertial and body.mass > 0):
+            for geom in shapes:
+                if geom.meshname:  # its volume does not matter, and may be none
+                    spec.mesh(geom.meshname).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
+            continue
         if not any(geom.contype for geom in shapes):
             for geom in shapes:
                 geom.density = DENSITY
