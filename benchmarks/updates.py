@@ -1,0 +1,222 @@
+"""Updates per second at equal mathematics: ours, Stable-Baselines3, SBX, a plain eager loop.
+
+Batch 256, two hidden layers of 256, 23 observations, 7 actions, one thread, fp32, interleaved in
+one process, beside the limit: the matrix products of one update alone, measured on the spot.
+
+    pip install -e '.[train,bench]'
+    python benchmarks/updates.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+
+from sac_ros.config import SACConfig
+from sac_ros.sac import SAC, LearnerState, Update, compiled
+from sac_ros.spec import ObservationField, PolicySpec, Transition
+
+N_OBS, N_ACT, BATCH, HIDDEN = 23, 7, 256, 256
+Run = Callable[[int], None]  # does as many updates
+
+
+def spec() -> PolicySpec:
+    """Return a problem of the benchmark's sizes."""
+    return PolicySpec(
+        joint_names=tuple(f'j{i}' for i in range(N_ACT)),
+        observation=(ObservationField('observation', N_OBS, ''),),
+        torque_limit=(1.0,) * N_ACT,
+        position_lower=(-1.0,) * N_ACT,
+        position_upper=(1.0,) * N_ACT,
+        velocity_limit=(1.0,) * N_ACT,
+        control_period=0.05,
+        model_hash='benchmark',
+    )
+
+
+def draw() -> Transition:
+    """Return a batch; drawing it counts for every contestant."""
+    return Transition(
+        torch.randn(BATCH, N_OBS),
+        torch.rand(BATCH, N_ACT) * 2 - 1,
+        torch.randn(BATCH),
+        torch.zeros(BATCH),
+        torch.randn(BATCH, N_OBS),
+    )
+
+
+def ours(wrap: Callable[[Update], Update]) -> Run:
+    """Our update, eager or compiled."""
+    sac = SAC(spec(), None, SACConfig(hidden=HIDDEN, learning_rate=3e-4, gamma=0.99))
+    update = wrap(sac.update)
+    holder: list[LearnerState] = [sac.initialize(0)]
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            holder[0], _ = update(holder[0], draw(), torch.randn(2, BATCH, N_ACT))
+
+    return run
+
+
+class Blank(gymnasium.Env):  # type: ignore[type-arg]
+    """An environment of the right shapes that does nothing."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (N_OBS,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (N_ACT,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> tuple[object, dict]:
+        """Start."""
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: object) -> tuple[object, float, bool, bool, dict]:
+        """Go on."""
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def library(name: str) -> Run:
+    """Learn with Stable-Baselines3 or SBX, batches drawn from their own filled buffer."""
+    sac = importlib.import_module(name).SAC
+    model = sac('MlpPolicy', Blank(), learning_starts=1_000, device='cpu', seed=0) if (
+        name == 'stable_baselines3'
+    ) else sac('MlpPolicy', Blank(), learning_starts=1_000, seed=0)  # fmt: skip
+    model.learn(1_002)
+
+    def run(n: int) -> None:
+        model.train(gradient_steps=n, batch_size=BATCH)
+
+    return run
+
+
+def eager() -> Run:
+    """One file of plain autograd and torch.optim, as a single-file implementation has it."""
+
+    def mlp(n_in: int, n_out: int) -> nn.Sequential:
+        layers = [nn.Linear(n_in, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(HIDDEN, n_out))
+
+    actor = mlp(N_OBS, 2 * N_ACT)
+    critics = [mlp(N_OBS + N_ACT, 1) for _ in range(2)]
+    targets = [mlp(N_OBS + N_ACT, 1) for _ in range(2)]
+    log_alpha = torch.zeros((), requires_grad=True)
+    of_critics = [p for q in critics for p in q.parameters()]
+    of_targets = [p for q in targets for p in q.parameters()]
+    actor_adam = torch.optim.Adam(actor.parameters(), 3e-4)
+    critic_adam = torch.optim.Adam(of_critics, 3e-4)
+    alpha_adam = torch.optim.Adam([log_alpha], 3e-4)
+
+    def sample(observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, log_std = actor(observation).chunk(2, -1)
+        normal = torch.distributions.Normal(mean, log_std.clamp(-20, 2).exp())
+        raw = normal.rsample()
+        action = torch.tanh(raw)
+        return action, (normal.log_prob(raw) - torch.log(1 - action**2 + 1e-6)).sum(-1)
+
+    def least(networks: list[nn.Sequential], o: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        x = torch.cat((o, a), -1)
+        return torch.minimum(networks[0](x), networks[1](x)).squeeze(-1)
+
+    def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            b, alpha = draw(), log_alpha.exp().detach()
+            with torch.no_grad():
+                a, log_prob = sample(b.next_observation)
+                y = b.reward + 0.99 * (least(targets, b.next_observation, a) - alpha * log_prob)
+            x = torch.cat((b.observation, b.action), -1)
+            step(critic_adam, sum(0.5 * ((q(x).squeeze(-1) - y) ** 2).mean() for q in critics))
+            a, log_prob = sample(b.observation)
+            step(actor_adam, (alpha * log_prob - least(critics, b.observation, a)).mean())
+            step(alpha_adam, -log_alpha * (log_prob.detach().mean() - N_ACT))
+            with torch.no_grad():
+                torch._foreach_lerp_(of_targets, of_critics, 0.005)
+
+    return run
+
+
+def products() -> Run:
+    """Only the matrix products of an update, forward and backward, without anything between."""
+    x, h = torch.randn(BATCH, HIDDEN), torch.randn(HIDDEN, HIDDEN)
+    first = torch.randn(N_OBS + N_ACT, HIDDEN)
+    narrow = torch.randn(BATCH, N_OBS + N_ACT)
+    # (times, left, right). Actor: forward twice, backward once. Two critics: target forward, own
+    # forward and backward, and for the actor forward and backward to the action.
+    hidden = 2 + 2 + 2 * (1 + 1 + 2 + 1 + 1)
+    outer = 2 + 1 + 2 * (1 + 1 + 1 + 1 + 1)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            for _ in range(hidden):
+                torch.mm(x, h)
+            for _ in range(outer):
+                torch.mm(narrow, first)
+
+    return run
+
+
+def main() -> None:
+    """Measure, print a table, end with one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--quick', action='store_true', help='fewer rounds')
+    rounds, each = (5, 60) if parser.parse_args().quick else (20, 200)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    contestants: dict[str, Run] = {'limit': products(), 'eager loop': eager()}
+    contestants['ours, eager'] = ours(lambda update: update)
+    began = time.perf_counter()
+    contestants['ours, compiled'] = ours(compiled)
+    contestants['ours, compiled'](1)
+    compile_s = time.perf_counter() - began
+    for name in ('stable_baselines3', 'sbx'):
+        if importlib.util.find_spec(name):
+            contestants[name] = library(name)
+        else:
+            print(f'{name} is not installed and left out')
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for run in contestants.values():
+        run(10)
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            began = time.perf_counter()
+            run(each)
+            rates[name].append(each / (time.perf_counter() - began))
+    report(rates, compile_s)
+
+
+def report(rates: dict[str, list[float]], compile_s: float) -> None:
+    """Print medians and ratios, taken round by round so that a drifting machine cancels out."""
+    best = rates['ours, compiled']
+
+    def ratio(other: str) -> float | None:
+        if other not in rates:
+            return None
+        return round(statistics.median(a / b for a, b in zip(best, rates[other], strict=True)), 3)
+
+    print(f'{"":20} updates/s   compiled over it   (compiled in {compile_s:.0f} s)')
+    for name, values in sorted(rates.items(), key=lambda item: -statistics.median(item[1])):
+        print(f'{name:20} {statistics.median(values):9.0f}   {ratio(name):16}')
+    keys = {'fp32_vs_sb3': 'stable_baselines3', 'fp32_vs_sbx': 'sbx', 'fp32_of_limit': 'limit'}
+    figures = {key: ratio(name) for key, name in keys.items()}
+    figures |= {'fp32_vs_eager': ratio('eager loop'), 'utd20_hz': None}
+    figures['utd20_hz'] = round(statistics.median(best) / 20, 2)
+    print(json.dumps(figures))
+
+
+if __name__ == '__main__':
+    main()
