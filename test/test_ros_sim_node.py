@@ -1,7 +1,9 @@
 """sim_node as a process, over DDS."""
 
 import signal
+from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -21,7 +23,8 @@ def test_behaves_like_a_robot(graph):
     sim = graph.start('sim_node', '--ros-args', '-p', 'goal_period:=1.0', '-p', 'seed:=3')
     graph.spin_until(lambda: len(states) > 50 and goals and markers, what='state, goal, markers')
     assert list(states[0].name) == [f'joint{i}' for i in range(1, 7)]
-    assert {m.ns for m in markers[-1].markers} == {'tip', 'goal'}
+    assert {m.ns for m in markers[-1].markers} == {'tip', 'goal', 'trail', 'torque'}
+    assert {m.header.frame_id for m in markers[-1].markers} == {'base_link'}
 
     description = graph.subscribe(String, '/robot_description', LATCHED)  # joins late
     graph.spin_until(lambda: description, what='robot_description')
@@ -62,3 +65,59 @@ def test_simulated_time_on_the_clock(graph):
     assert times == sorted(times) and times[-1] < 100
     assert states[-1].header.stamp.sec < 100
     assert graph.stop(sim, signal.SIGTERM) == 0
+
+
+def test_as_fast_as_possible_and_says_how_fast(graph):
+    clocks = graph.subscribe(Clock, '/clock')
+    reports = graph.subscribe(DiagnosticArray, '/diagnostics')
+    sim = graph.start('sim_node', '--ros-args', '-p', 'real_time_factor:=0.0', '-p', 'rate:=100')
+    graph.spin_until(lambda: len(reports) > 1 and clocks, what='diagnostics')
+    values = {v.key: v.value for v in reports[-1].status[0].values}
+    assert float(values['real_time_factor']) > 1.5
+    assert float(values['late_max']) >= 0
+    assert reports[-1].status[0].message == 'no command'
+    assert graph.stop(sim) == 0
+
+
+def test_a_thousand_states_per_second(graph):
+    states = graph.subscribe(JointState, '/joint_states', 1000)
+    reports = graph.subscribe(DiagnosticArray, '/diagnostics')
+    sim = graph.start('sim_node', '--ros-args', '-p', 'rate:=1000')
+    graph.spin_until(lambda: len(reports) > 2, what='diagnostics')
+    stamps = [s.header.stamp.sec + 1e-9 * s.header.stamp.nanosec for s in states[-500:]]
+    assert 499 / (stamps[-1] - stamps[0]) > 900
+    assert float(reports[-1].status[0].values[0].value) > 0.9
+    assert graph.stop(sim) == 0
+
+
+def test_a_robot_of_ones_own_with_a_held_gripper_and_the_state_of_its_policy(graph, tmp_path):
+    arm = Path(__file__).parent / 'data/two_joints.urdf'
+    gripper = tmp_path / 'gripper.urdf'
+    gripper.write_text(
+        arm.read_text()
+        .replace('base_link', 'pedestal')
+        .replace(
+            '</robot>',
+            """<link name="finger"><inertial><mass value=".1"/>
+            <inertia ixx="1e-4" iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/></inertial></link>
+            <joint name="grip" type="prismatic"><parent link="tip"/><child link="finger"/>
+            <limit lower="0.01" upper="0.04" effort="5" velocity="1"/></joint></robot>""",
+        )
+    )
+    states = graph.subscribe(JointState, '/joint_states')
+    markers = graph.subscribe(MarkerArray, '/sim_node/markers')
+    said = graph.node.create_publisher(String, '/policy_node/state', LATCHED)
+    said.publish(String(data='RUN'))
+    settings = {'arm.model': str(gripper), 'arm.joints': 'shoulder,elbow'}
+    given = [part for name, value in settings.items() for part in ('-p', f'{name}:={value}')]
+    sim = graph.start('sim_node', '--ros-args', *given)
+    graph.spin_until(
+        lambda: states and markers and 'text' in {m.ns for m in markers[-1].markers},
+        what='the state of the policy',
+    )
+    assert list(states[-1].name) == ['shoulder', 'elbow', 'grip']
+    assert states[-1].position[2] == 0.01
+    (text,) = (m.text for m in markers[-1].markers if m.ns == 'text')
+    assert text == 'RUN'
+    assert {m.header.frame_id for m in markers[-1].markers} == {'pedestal'}
+    assert graph.stop(sim) == 0

@@ -34,6 +34,7 @@ class SimArm:
         joints = [self.model.joint(name).id for name in self.robot.joint_names]
         self._position = self.model.jnt_qposadr[joints]
         self._velocity = self.model.jnt_dofadr[joints]
+        self._joints = joints
         self._limit = np.array(self.robot.torque_limit)
         self._tip, self._site = tip_body(self.model, self.robot.tip, self.robot.path)
         mujoco.mj_forward(self.model, self.data)
@@ -76,6 +77,11 @@ class SimArm:
         return np.array(matrix).reshape(3, 3)
 
     @property
+    def joint_places(self) -> NDArray[np.float64]:
+        """Where the joints' axes are (n, 3), in the base frame [m]."""
+        return np.array(self.data.xanchor[self._joints])
+
+    @property
     def in_contact(self) -> bool:
         """Whether the arm touches itself or the table."""
         return bool(self.data.ncon > 0)
@@ -103,6 +109,10 @@ class SimArm:
         self.data.ctrl[:] = np.clip(torque, -self._limit, self._limit)
         mujoco.mj_step(self.model, self.data, n_steps)
         mujoco.mj_kinematics(self.model, self.data)
+
+    def hold(self, n_steps: int) -> None:
+        """Let time pass with the brakes on."""
+        self.data.time += n_steps * self.timestep
 
     def _place_followers(self) -> None:
         """Put joints that are coupled to another one, such as a second finger, where it says."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from numpy.typing import NDArray
 from rclpy.clock import Clock
@@ -15,19 +16,24 @@ from rclpy.clock_type import ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
+from sac_ros.envs.urdf_export import description_of
 from sac_ros.errors import ConfigError, SpecMismatch
 from sac_ros.ros import messages
+from sac_ros.ros.markers import ArmMarkers, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.simulator import SimConfig, Simulator
 
 COMMAND_TOPIC = '/forward_effort_controller/commands'
 GOAL_TOPIC = '/policy_node/goal'
-BASE_FRAME = 'base_link'
+POLICY_STATE_TOPIC = '/policy_node/state'
+REPORT_PERIOD = 1.0  # [s]
+SHOW_PERIOD = 0.1  # [s]
+SLOW = 0.95  # share of the real-time factor asked for below which it warns
 LATEST = QoSProfile(depth=1)
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -40,27 +46,41 @@ class SimNode(ClosingNode):
         self.config = declare(self, SimConfig)
         self.simulator = Simulator(self.config, time.monotonic())
         self._goal: NDArray[np.float64] | None = None
-        self._goal_until = 0.0
+        self._goal_until, self._policy_state, self._aligned = 0.0, '', False
+        self._tells_time = self.config.clock or self.config.real_time_factor != 1
+        self._drawing = ArmMarkers(self.simulator.arm)
         self._states = self.create_publisher(JointState, '/joint_states', LATEST)
         self._clock_publisher = self.create_publisher(ClockMessage, '/clock', LATEST)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
+        self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
         self._goals = self.create_publisher(PointStamped, GOAL_TOPIC, LATEST)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._description = self.create_publisher(String, '/robot_description', LATCHED_TOPIC)
-        self._description.publish(String(data=self.simulator.robot.urdf))
+        self._description.publish(String(data=description_of(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
         self.create_subscription(PointStamped, GOAL_TOPIC, self._on_goal, LATEST)
+        self.create_subscription(String, POLICY_STATE_TOPIC, self._on_policy_state, LATCHED_TOPIC)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_service(Trigger, '~/step', self._on_step)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(self.simulator.period, self._on_period, clock=steady)
-        self.create_timer(0.1, self._on_show, clock=steady)
+        self.create_timer(self.simulator.wall_period, self._on_period, clock=steady)
+        self.create_timer(SHOW_PERIOD, self._on_show, clock=steady)
+        self.create_timer(REPORT_PERIOD, self._on_report, clock=steady)
+        self._introduce()
+
+    def _introduce(self) -> None:
         robot = self.simulator.robot
         self.get_logger().info(f'{robot.name}: {", ".join(robot.joint_names)}; tip {robot.tip}')
+        for note in robot.notes:
+            self.get_logger().info(note)
 
     def _on_period(self) -> None:
-        if self.simulator.advance(time.monotonic()):
-            self._publish_state()
+        now = time.monotonic()
+        if not self._aligned:
+            self._aligned = True
+            self.simulator.align(now)
+        self.simulator.advance(now, self._publish_state)
 
     def _on_command(self, message: Float64MultiArray) -> None:
         try:
@@ -68,9 +88,12 @@ class SimNode(ClosingNode):
         except ConfigError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
 
+    def _on_policy_state(self, message: String) -> None:
+        self._policy_state = message.data
+
     def _on_goal(self, message: PointStamped) -> None:
         try:
-            self._goal = messages.read_point(message, BASE_FRAME)
+            self._goal = messages.read_point(message, self.simulator.robot.base)
         except SpecMismatch as error:
             self.get_logger().error(str(error))
 
@@ -81,15 +104,26 @@ class SimNode(ClosingNode):
                 self.simulator.sample_goal(),
                 now + self.config.goal_period,
             )
-        points = {'tip': (self.simulator.arm.tip_position, 'orange')}
-        if self._goal is not None:
-            points['goal'] = (self._goal, 'green')
-            if self.config.goal_period > 0:
-                self._goals.publish(messages.to_point(self._goal, BASE_FRAME, stamp))
-        self._markers.publish(messages.to_markers(points, BASE_FRAME, stamp))
+        if self._goal is not None and self.config.goal_period > 0:
+            base = self.simulator.robot.base
+            self._goals.publish(messages.to_point(self._goal, base, stamp))
+        self._markers.publish(self._drawing.draw(self._goal, self._policy_state, stamp))
+        load = relative_torque(self.simulator.arm)
+        self._load.publish(Float64MultiArray(data=load.tolist()))
+
+    def _on_report(self) -> None:
+        timing, wanted = self.simulator.timing(time.monotonic()), self.config.real_time_factor
+        slow = not self.simulator.paused and timing.real_time_factor < SLOW * wanted
+        doing = 'obeying' if self.simulator.obeying else 'no command'
+        text = 'too slow' if slow else 'paused' if self.simulator.paused else doing
+        level = 'warn' if slow else 'ok'
+        status = messages.to_status(self.get_name(), level, text, timing._asdict())
+        header = Header(stamp=self.get_clock().now().to_msg())
+        self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.simulator.reset()
+        self._drawing.restart()
         self._publish_state()
         response.success = True
         return response
@@ -109,15 +143,24 @@ class SimNode(ClosingNode):
 
     def _publish_state(self) -> None:
         arm, stamp = self.simulator.arm, self._stamp()
-        if self.config.clock:
+        if self._tells_time:
             self._clock_publisher.publish(ClockMessage(clock=stamp))
-        names = self.simulator.robot.joint_names
+        # RViz wants all joints of a URDF; policies find theirs by name.
+        held = dict(arm.robot.held) if arm.robot.urdf else {}
+        position, velocity = arm.sense()
+        still = np.zeros(len(held))
         self._states.publish(
-            messages.to_joint_state(names, arm.position, arm.velocity, arm.applied_torque, stamp)
+            messages.to_joint_state(
+                (*arm.robot.joint_names, *held),
+                np.concatenate((position, list(held.values()))),
+                np.concatenate((velocity, still)),
+                np.concatenate((arm.applied_torque, still)),
+                stamp,
+            )
         )
 
     def _stamp(self) -> Time:
-        if self.config.clock:
+        if self._tells_time:
             return messages.to_stamp(self.simulator.arm.time)
         return self.get_clock().now().to_msg()
 

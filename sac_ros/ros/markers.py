@@ -1,0 +1,102 @@
+"""What RViz draws besides the robot: goal, tip and its trail, load per joint, states as text."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point
+from numpy.typing import NDArray
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from sac_ros.envs.arm import SimArm
+from sac_ros.ros.messages import to_markers
+
+Vector = NDArray[np.float64]
+TRAIL = 150  # places of the tip that are kept
+STEP = 0.003  # [m] that the tip moves before another place is kept
+SMALL, LARGE = 0.03, 0.11  # [m] diameter of a joint's ball without torque and at its limit
+TEXT_HEIGHT = 0.04  # [m]
+ABOVE = 0.25  # [m] of the text above the tip
+
+
+class ArmMarkers:
+    """The markers of one arm; it remembers where the tip has been."""
+
+    def __init__(self, arm: SimArm) -> None:
+        self._arm = arm
+        self._trail: deque[Vector] = deque(maxlen=TRAIL)
+
+    def restart(self) -> None:
+        """Forget the trail."""
+        self._trail.clear()
+
+    def draw(self, goal: Vector | None, text: str, stamp: Time) -> MarkerArray:
+        """Make the markers of the arm as it is.
+
+        Args:
+            goal: (3,) [m], if there is one.
+            text: shown above the tip, if any.
+            stamp: time of all of them.
+        """
+        tip, frame = self._arm.tip_position, self._arm.robot.base
+        if not self._trail or np.linalg.norm(tip - self._trail[-1]) > STEP:
+            self._trail.append(tip)
+        points = {'tip': (tip, 'orange')} | ({} if goal is None else {'goal': (goal, 'green')})
+        result = to_markers(points, frame, stamp)
+        header = Header(stamp=stamp, frame_id=frame)
+        result.markers += [
+            self._draw_trail(header),
+            *self._draw_load(header),
+            *([_draw_text(text, tip, header)] if text else []),
+        ]
+        return result
+
+    def _draw_trail(self, header: Header) -> Marker:
+        marker = _marker(header, 'trail', Marker.LINE_STRIP)
+        marker.scale.x = 0.006
+        marker.color = ColorRGBA(r=1.0, g=0.55, b=0.1, a=0.8)
+        places = [*self._trail, self._arm.tip_position]
+        marker.points = [_point(place) for place in places]
+        return marker
+
+    def _draw_load(self, header: Header) -> list[Marker]:
+        """Make a ball at each joint, larger and redder the nearer its torque is to the limit."""
+        share = np.abs(relative_torque(self._arm))
+        markers = []
+        for joint, place in enumerate(self._arm.joint_places):
+            marker = _marker(header, 'torque', Marker.SPHERE, joint)
+            marker.pose.position = _point(place)
+            load = min(1.0, float(share[joint]))
+            size = SMALL + load * (LARGE - SMALL)
+            marker.scale.x = marker.scale.y = marker.scale.z = size
+            marker.color = ColorRGBA(r=load, g=1 - load, b=0.2, a=0.5)
+            markers.append(marker)
+        return markers
+
+
+def relative_torque(arm: SimArm) -> Vector:
+    """Return the torque of each joint (n,) as a share of its limit."""
+    share: Vector = arm.applied_torque / np.array(arm.robot.torque_limit)
+    return share
+
+
+def _draw_text(text: str, tip: Vector, header: Header) -> Marker:
+    marker = _marker(header, 'text', Marker.TEXT_VIEW_FACING)
+    marker.pose.position = _point(tip + np.array([0.0, 0.0, ABOVE]))
+    marker.scale.z, marker.text = TEXT_HEIGHT, text
+    marker.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+    return marker
+
+
+def _marker(header: Header, space: str, kind: int, number: int = 0) -> Marker:
+    marker = Marker(header=header, ns=space, type=kind, id=number)
+    marker.pose.orientation.w = 1.0
+    return marker
+
+
+def _point(place: Vector) -> Point:
+    x, y, z = place.tolist()
+    return Point(x=x, y=y, z=z)
