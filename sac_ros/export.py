@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import math
 import os
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ExportError
 from sac_ros.networks import Policy
-from sac_ros.policy import INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.policy import GOLDEN_KEY, INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.policy_file import sealed
 from sac_ros.spec import PolicySpec
 
 OPSET = 18
 N_RANDOM = 2_000
+N_GOLDEN = 8  # random observations, and as many extreme ones, whose torques go into the file
 
 
 def export_policy(
@@ -51,11 +54,16 @@ def export_policy(
             f'{MAX_PARITY:.0e}; nothing was written to {path}. Weights this large do not survive '
             f'float32: train anew with a lower --sac.learning_rate'
         )
-    onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json(), PARITY_KEY: f'{parity:.3e}'})
+    metadata = {
+        SPEC_KEY: spec.to_json(),
+        PARITY_KEY: f'{parity:.3e}',
+        GOLDEN_KEY: _golden(policy, spec),
+    }
+    onnx.helper.set_model_props(model, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + '.tmp')
     with temporary.open('wb') as file:
-        file.write(model.SerializeToString())
+        file.write(sealed(model.SerializeToString()))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -100,6 +108,19 @@ def _to_onnx(policy: Policy, spec: PolicySpec) -> onnx.ModelProto:
     if program is None:
         raise ExportError('torch.onnx.export returned nothing; is onnxscript installed?')
     return program.model_proto
+
+
+def golden_json(observation: NDArray[np.float32], torque: NDArray[np.float32]) -> str:
+    """Return golden vectors as they stand in the metadata; both (k, ...) without any rounding."""
+    vectors = {'observation': observation.tolist(), 'torque': torque.tolist()}
+    return json.dumps(vectors, allow_nan=False)
+
+
+def _golden(policy: Policy, spec: PolicySpec) -> str:
+    trials = trial_observations(spec, np.random.default_rng(1))
+    observations = np.concatenate((trials[:N_GOLDEN], trials[-N_GOLDEN:]))
+    with torch.no_grad():
+        return golden_json(observations, policy(torch.from_numpy(observations)).numpy())
 
 
 def _parity(

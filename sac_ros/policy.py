@@ -1,11 +1,14 @@
 """An exported policy: raw observation in, torque out, by ONNX Runtime alone.
 
-Nothing is unpickled and no other file is read: a file that fails any check is refused.
+Nothing is unpickled and no other file is read: a file that fails any check is refused. The file
+holds the torques that the network gave for a few observations (golden vectors); they must come
+out again here, on this machine and with this runtime.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from pathlib import Path
 
@@ -14,19 +17,19 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state
 
+from sac_ros import policy_file
 from sac_ros.errors import PolicyError, SpecMismatch
 from sac_ros.spec import PolicySpec
 
 SPEC_KEY = 'sac_ros.spec'
 PARITY_KEY = 'sac_ros.parity'
+GOLDEN_KEY = 'sac_ros.golden'
 INPUT, OUTPUT = 'observation', 'torque'
 
 # Largest difference to the network the file was exported from, relative to the torque limit.
 MAX_PARITY = 1e-5
-MAX_BYTES = 64 * 2**20
-
-# How a tensor stored outside the file begins in the encoded message: key `location`, then a path.
-_EXTERNAL_DATA = b'\n\x08location\x12'
+# Largest difference to the golden vectors, likewise: another processor may add in another order.
+MAX_GOLDEN = 1e-4
 
 # ONNX Runtime's exceptions share no base but Exception.
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = (
@@ -48,19 +51,26 @@ class OnnxPolicy:
         spec: what it expects and gives.
         parity: largest difference to the network, relative to the torque limit.
         sha256: of the file.
+        golden: largest difference to its golden torques, relative to the torque limit.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, sha256: str = '', model_hash: str = '') -> None:
         """Load and check a file.
+
+        Args:
+            path: of the file.
+            sha256: the only file to accept; '' accepts any that passes the checks.
+            model_hash: the only robot to accept, as in its specification; '' accepts any.
 
         Raises:
             PolicyError: the file cannot be read, or is not a policy that may be loaded.
         """
         self.path = Path(path)
-        data = _read(self.path)
+        data = policy_file.read(self.path)
         self.sha256 = hashlib.sha256(data).hexdigest()
+        self._expect('SHA-256', sha256.lower(), self.sha256)
         self._session = _session(data, self.path)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        metadata = _metadata(self._session, self.path)
         if SPEC_KEY not in metadata:
             raise PolicyError(
                 f'{self.path} was not exported by sac_ros: it has no metadata {SPEC_KEY!r}; '
@@ -70,10 +80,13 @@ class OnnxPolicy:
             self.spec = PolicySpec.from_json(metadata[SPEC_KEY])
         except SpecMismatch as error:
             raise PolicyError(f'{self.path}: {error}') from error
+        self._expect('robot model hash', model_hash, self.spec.model_hash)
         self.parity = _parity(metadata.get(PARITY_KEY, ''), self.path)
+        self._check_limits()
         self._check_shapes()
-        self._input = np.zeros((1, self.spec.n_observation), np.float32)
+        self._bind()
         self._check_outputs()
+        self._check_golden(metadata.get(GOLDEN_KEY, ''))
 
     def __call__(self, observation: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the torque for one raw observation.
@@ -85,8 +98,33 @@ class OnnxPolicy:
             (n_joints,) [N·m]; not finite when the observation is not.
         """
         self._input[0] = observation
-        torque = self._session.run([OUTPUT], {INPUT: self._input})[0]  # (1, n_joints)
-        return np.asarray(torque[0], dtype=np.float64)
+        self._session.run_with_iobinding(self._binding)
+        torque: NDArray[np.float64] = self._output[0].astype(np.float64)
+        return torque
+
+    def _bind(self) -> None:
+        """Let ONNX Runtime read and write two arrays of ours, so that a call allocates nothing."""
+        self._input = np.zeros((1, self.spec.n_observation), np.float32)
+        self._output = np.zeros((1, self.spec.n_action), np.float32)
+        self._binding = self._session.io_binding()
+        for bind, name, array in (
+            (self._binding.bind_input, INPUT, self._input),
+            (self._binding.bind_output, OUTPUT, self._output),
+        ):
+            bind(name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
+
+    def _expect(self, what: str, wanted: str, found: str) -> None:
+        if wanted and wanted != found:
+            raise PolicyError(f'{self.path} has the {what} {found}, expected is {wanted}')
+
+    def _check_limits(self) -> None:
+        spec = self.spec
+        lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
+        if not (lower < upper).all() or not (np.array(spec.velocity_limit) > 0).all():
+            raise PolicyError(
+                f'{self.path} has limits that limit nothing: positions from {spec.position_lower} '
+                f'to {spec.position_upper}, velocities {spec.velocity_limit}'
+            )
 
     def _check_shapes(self) -> None:
         for what, tensors, name, size in (
@@ -118,18 +156,30 @@ class OnnxPolicy:
                     f'{self.path} gives the torque {torque}, over the limit {limit} [N·m]'
                 )
 
-
-def _read(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise PolicyError(f'{path} has {size} bytes; a policy has at most {MAX_BYTES}')
-        data = path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f'cannot read the policy {path}: {error.strerror}') from error
-    if _EXTERNAL_DATA in data:
-        raise PolicyError(f'{path} keeps tensors in other files, which is refused')
-    return data
+    def _check_golden(self, text: str) -> None:
+        n_obs, n_act = self.spec.n_observation, self.spec.n_action
+        try:
+            golden = json.loads(text)
+            observations = np.array(golden['observation'], np.float32)  # (k, n_obs)
+            wanted = np.array(golden['torque'], np.float64)  # (k, n_act) [N·m]
+        except (ValueError, TypeError, KeyError) as error:
+            raise PolicyError(
+                f'{self.path} has no golden vectors ({GOLDEN_KEY!r}); export it again'
+            ) from error
+        k = len(observations)
+        if not k or observations.shape != (k, n_obs) or wanted.shape != (k, n_act):
+            raise PolicyError(
+                f'{self.path} has golden vectors of shapes {observations.shape} and '
+                f'{wanted.shape}, must be ({k}, {n_obs}) and ({k}, {n_act}); export it again'
+            )
+        given = np.array([self(observation) for observation in observations])
+        self.golden = float(np.max(np.abs(given - wanted) / np.array(self.spec.torque_limit)))
+        if not self.golden <= MAX_GOLDEN:
+            raise PolicyError(
+                f'{self.path} does not give its golden torques here: they differ by '
+                f'{self.golden:.1e} of the limit, at most {MAX_GOLDEN:g} is allowed; '
+                'export it again with the runtime of this machine'
+            )
 
 
 def _session(data: bytes, path: Path) -> onnxruntime.InferenceSession:
@@ -142,6 +192,13 @@ def _session(data: bytes, path: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
     except _RUNTIME_ERRORS as error:
         raise PolicyError(f'{path} is not a readable ONNX file: {_one_line(error)}') from error
+
+
+def _metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, str]:
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise PolicyError(f'{path} is not a readable ONNX file: {error}') from error
 
 
 def _parity(text: str, path: Path) -> float:

@@ -1,10 +1,13 @@
 """Small ONNX policies, written with onnx itself, for tests that need no training."""
 
+import json
+from pathlib import Path
+
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sac_ros.policy import INPUT, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.policy import GOLDEN_KEY, INPUT, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.policy_file import sealed
 from sac_ros.spec import ObservationField, PolicySpec
 
 
@@ -24,7 +27,9 @@ def reach_spec(n=2, **changes):
     return PolicySpec(**(values | changes))
 
 
-def linear_policy(spec, weight=None, bias=None, metadata=None, output=OUTPUT, n_input=None):
+def linear_policy(
+    spec, weight=None, bias=None, metadata=None, output=OUTPUT, n_input=None, domain='', opset=18
+):
     """torque = limit * tanh(weight @ observation + bias), a model ready to save."""
     n, m = n_input or spec.n_observation, spec.n_action
     weight = np.zeros((n, m)) if weight is None else np.asarray(weight)
@@ -34,7 +39,7 @@ def linear_policy(spec, weight=None, bias=None, metadata=None, output=OUTPUT, n_
         [
             helper.make_node('MatMul', [INPUT, 'weight'], ['product']),
             helper.make_node('Add', ['product', 'bias'], ['sum']),
-            helper.make_node('Tanh', ['sum'], ['share']),
+            helper.make_node('Tanh', ['sum'], ['share'], domain=domain),
             helper.make_node('Mul', ['share', 'limit'], [output]),
         ],
         'linear',
@@ -42,13 +47,23 @@ def linear_policy(spec, weight=None, bias=None, metadata=None, output=OUTPUT, n_
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, ['batch', m])],
         [numpy_helper.from_array(a.astype(np.float32), name) for name, a in arrays.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=10)
-    metadata = {SPEC_KEY: spec.to_json(), PARITY_KEY: '1e-7'} if metadata is None else metadata
-    helper.set_model_props(model, metadata)
+    opsets = [helper.make_opsetid('', opset)]
+    opsets += [helper.make_opsetid(domain, 1)] if domain else []
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    golden = golden_of(spec, weight, bias) if weight.shape[0] == spec.n_observation else ''
+    good = {SPEC_KEY: spec.to_json(), PARITY_KEY: '1e-7', GOLDEN_KEY: golden}
+    helper.set_model_props(model, good if metadata is None else metadata)
     return model
 
 
+def golden_of(spec, weight, bias):
+    """Golden vectors of such a policy, as they stand in the metadata."""
+    observation = np.random.default_rng(3).normal(size=(4, spec.n_observation))
+    torque = np.array(spec.torque_limit) * np.tanh(observation @ weight + bias)
+    return json.dumps({'observation': observation.tolist(), 'torque': torque.tolist()})
+
+
 def save(model, path):
-    """Write the model and return its path as text."""
-    onnx.save(model, str(path))
+    """Write the model with its seal and return its path as text."""
+    Path(path).write_bytes(sealed(model.SerializeToString()))
     return str(path)

@@ -1,5 +1,6 @@
 """What OnnxPolicy gives, and what it refuses to load."""
 
+import json
 import math
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from policy_files import linear_policy, reach_spec, save
 
 from sac_ros.errors import PolicyError
-from sac_ros.policy import MAX_BYTES, PARITY_KEY, SPEC_KEY, OnnxPolicy
+from sac_ros.policy import GOLDEN_KEY, PARITY_KEY, SPEC_KEY, OnnxPolicy
+from sac_ros.policy_file import MAX_BYTES, sealed
 
 SPEC = reach_spec()
 
@@ -30,15 +32,51 @@ def test_a_bad_observation_shows_in_the_torque(tmp_path):
     assert np.isnan(policy(np.full(SPEC.n_observation, math.nan))).all()
 
 
+def test_the_expected_file_or_robot_alone(tmp_path):
+    path = save(linear_policy(SPEC), tmp_path / 'p.onnx')
+    sha256 = OnnxPolicy(path).sha256
+    assert OnnxPolicy(path, sha256.upper(), 'a robot').sha256 == sha256
+    with pytest.raises(PolicyError, match=f'has the SHA-256 {sha256}, expected is {"0" * 64}'):
+        OnnxPolicy(path, sha256='0' * 64)
+    with pytest.raises(PolicyError, match='robot model hash a robot, expected is another'):
+        OnnxPolicy(path, model_hash='another')
+
+
 def external(tmp_path):
     model = linear_policy(SPEC, np.ones((SPEC.n_observation, 2)))
     path = tmp_path / 'p.onnx'
     onnx.save(model, str(path), save_as_external_data=True, location='w.bin', size_threshold=0)
+    path.write_bytes(sealed(path.read_bytes()))
     return path
+
+
+def elsewhere(tmp_path):
+    """A path out of the directory, in a tensor that names no key that a scan would know."""
+    model = linear_policy(SPEC, np.ones((SPEC.n_observation, 2)))
+    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    return save(model, tmp_path / 'p.onnx')
+
+
+def with_function(tmp_path):
+    model = linear_policy(SPEC)
+    model.functions.add(name='f', domain='d')
+    return save(model, tmp_path / 'p.onnx')
+
+
+def with_loop(tmp_path):
+    model = linear_policy(SPEC)
+    model.graph.node[2].op_type = 'Loop'
+    return save(model, tmp_path / 'p.onnx')
 
 
 def saved(**changes):
     return lambda tmp_path: save(linear_policy(SPEC, **changes), tmp_path / 'p.onnx')
+
+
+def meta(**changes):
+    keys = {'spec': SPEC_KEY, 'parity': PARITY_KEY, 'golden': GOLDEN_KEY}
+    metadata = {PARITY_KEY: '0', SPEC_KEY: SPEC.to_json()}
+    return saved(metadata=metadata | {keys[name]: text for name, text in changes.items()})
 
 
 def raw(content):
@@ -55,23 +93,51 @@ def huge(tmp_path):
     return tmp_path / 'p.onnx'
 
 
-GOOD = {SPEC_KEY: SPEC.to_json(), PARITY_KEY: '0'}
+def unsealed(tmp_path):
+    onnx.save(linear_policy(SPEC), str(tmp_path / 'p.onnx'))
+    return tmp_path / 'p.onnx'
+
+
+def golden(torque, observation=None):
+    observation = [0.0] * SPEC.n_observation if observation is None else observation
+    return json.dumps({'observation': [observation], 'torque': [torque]})
+
+
+BACKWARDS = reach_spec(position_lower=(3.0, 3.0)).to_json()
 REFUSED = {
     'absent': (lambda tmp_path: tmp_path / 'none.onnx', 'cannot read the policy'),
     'a directory': (lambda tmp_path: tmp_path, 'cannot read the policy'),
-    'empty': (raw(b''), 'not a readable ONNX file'),
-    'text': (raw(b'not an onnx file'), 'not a readable ONNX file'),
+    'empty': (raw(b''), 'does not end with'),
+    'text': (raw(b'not an onnx file'), 'does not end with'),
+    'no seal': (unsealed, 'export it again'),
+    'sealed text': (raw(sealed(b'not an onnx file')), 'not a readable ONNX file'),
+    'sealed nothing': (raw(sealed(b'')), 'operator sets'),
     'huge': (huge, 'at most'),
     'external data': (external, 'in other files'),
+    'external data, hidden': (elsewhere, 'in other files'),
+    'a function': (with_function, 'functions or training'),
+    'a loop': (with_loop, 'uses the operator Loop'),
+    'a strange operator': (saved(domain='com.example'), 'uses the operator com.exampleTanh'),
+    'an old opset': (saved(opset=9), 'operator sets'),
+    'a new opset': (saved(opset=99), 'operator sets'),
     'no metadata': (saved(metadata={}), 'not exported by sac_ros'),
-    'no specification': (saved(metadata=GOOD | {SPEC_KEY: '{}'}), 'format version'),
-    'no parity': (saved(metadata={SPEC_KEY: SPEC.to_json()}), 'not checked against its network'),
-    'bad parity': (saved(metadata=GOOD | {PARITY_KEY: '0.1'}), 'not checked against its network'),
-    'NaN parity': (saved(metadata=GOOD | {PARITY_KEY: 'nan'}), 'not checked against its network'),
+    'no specification': (meta(spec='{}'), 'format version'),
+    'limits backwards': (meta(spec=BACKWARDS), 'limits that limit nothing'),
+    'no parity': (meta(parity=''), 'not checked against its network'),
+    'bad parity': (meta(parity='0.1'), 'not checked against its network'),
+    'NaN parity': (meta(parity='nan'), 'not checked against its network'),
+    'no golden vectors': (meta(), 'no golden vectors'),
+    'golden text': (meta(golden='[]'), 'no golden vectors'),
+    'golden shapes': (meta(golden=golden([0.0])), r'must be \(1, 9\) and \(1, 2\)'),
+    'golden torques of another': (meta(golden=golden([0.1, 0.0])), 'does not give its golden'),
+    'golden NaN': (meta(golden=golden([math.nan, 0.0])), 'does not give its golden'),
     'wrong output': (saved(output='action'), 'output torque'),
     'wrong input': (saved(n_input=4), r'input observation tensor\(float\) \[batch, 9\]'),
     'NaN inside': (saved(bias=math.nan), 'for a finite observation'),
 }
+
+
+GOOD = {SPEC_KEY: SPEC.to_json(), PARITY_KEY: '0'}
 
 
 @pytest.mark.parametrize('case', REFUSED)
@@ -88,11 +154,44 @@ def test_refuses_more_torque_than_the_limit(tmp_path):
         OnnxPolicy(save(strong, tmp_path / 'p.onnx'))
 
 
-def test_every_truncated_file_is_refused(tmp_path):
-    path = tmp_path / 'p.onnx'
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """The bytes of a good file."""
+    path = tmp_path_factory.mktemp('whole') / 'p.onnx'
     save(linear_policy(SPEC), path)
-    whole = path.read_bytes()
-    for length in range(0, len(whole), 23):
-        path.write_bytes(whole[:length])
-        with pytest.raises(PolicyError):
-            OnnxPolicy(path)
+    OnnxPolicy(path)
+    return path.read_bytes()
+
+
+def refused(path, data):
+    path.write_bytes(data)
+    with pytest.raises(PolicyError) as error:
+        OnnxPolicy(path)
+    return str(error.value)
+
+
+def test_a_file_cut_short_anywhere_is_refused(whole, tmp_path):
+    for length in range(len(whole)):
+        assert 'export it again' in refused(tmp_path / 'p.onnx', whole[:length])
+
+
+def test_a_file_with_any_bit_flipped_is_refused(whole, tmp_path):
+    for at in range(len(whole)):
+        changed = bytearray(whole)
+        changed[at] ^= 1 << at % 8
+        assert 'export it again' in refused(tmp_path / 'p.onnx', bytes(changed))
+
+
+def test_a_damaged_file_with_a_good_seal_is_refused_or_gives_its_golden_torques(whole, tmp_path):
+    """What the seal does not catch: damage before the export was sealed."""
+    path, rng = tmp_path / 'p.onnx', np.random.default_rng(0)
+    body, refusals = whole[: -len(sealed(b''))], 0
+    for _ in range(300):
+        changed = bytearray(body)
+        changed[rng.integers(len(body))] ^= 1 << rng.integers(8)
+        path.write_bytes(sealed(bytes(changed)))
+        try:
+            assert OnnxPolicy(path).golden <= 1e-4
+        except PolicyError:
+            refusals += 1
+    assert refusals > 200
