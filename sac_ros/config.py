@@ -141,6 +141,7 @@ class SACConfig(Checked):
     tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
     batch_size: int = setting(256, 'transitions per update', 1, 65_536)
     n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
+    layer_norm: bool = setting(False, "normalise the critics' hidden layers (DroQ)")
     initial_alpha: float = setting(0.05, 'temperature at the start', 1e-6, 100)
     target_entropy_scale: float = setting(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10

@@ -56,17 +56,16 @@ class SAC:
     def __init__(self, spec: PolicySpec, chain: Chain | None, config: SACConfig) -> None:
         self.spec, self.chain, self.config = spec, chain, config
         self.features = Features(spec, chain)
-        shape = (self.features.size, spec.n_action, config.hidden)
-        self._actor, self._critics = Actor(*shape), Critics(config.n_critics, *shape)
+        self._shape = (self.features.size, spec.n_action, config.hidden)
+        self._actor, self._critics = Actor(*self._shape), self._new_critics()
         self.target_entropy = -config.target_entropy_scale * spec.n_action
 
     def initialize(self, seed: int, device: str = 'cpu') -> LearnerState:
         """Draw new parameters; equal seeds give equal states."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            shape = (self.features.size, self.spec.n_action, self.config.hidden)
-            actor = _parameters(Actor(*shape), device)
-            critic = _parameters(Critics(self.config.n_critics, *shape), device)
+            actor = _parameters(Actor(*self._shape), device)
+            critic = _parameters(self._new_critics(), device)
         self.features.to(device)
         log_alpha = torch.tensor(math.log(self.config.initial_alpha), device=device)
         temperature = {'log_alpha': log_alpha}
@@ -178,9 +177,12 @@ class SAC:
 
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""
-        actor = Actor(self.features.size, self.spec.n_action, self.config.hidden)
+        actor = Actor(*self._shape)
         actor.load_state_dict(state.actor)
         return Policy(self.spec, Features(self.spec, self.chain), actor).eval()
+
+    def _new_critics(self) -> Critics:
+        return Critics(self.config.n_critics, *self._shape, self.config.layer_norm)
 
     def _sample(self, actor: Parameters, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = functional_call(self._actor, actor, (features,))

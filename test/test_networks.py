@@ -84,14 +84,26 @@ def test_log_probability_equals_torchs_own_far_into_the_tails():
     assert action.abs().max() <= 1
 
 
-def test_critics_are_independent_and_differently_initialised():
-    critics = Critics(3, 4, 2, 8)
+@pytest.mark.parametrize('layer_norm', [False, True])
+def test_critics_are_independent_and_differently_initialised(layer_norm):
+    critics = Critics(3, 4, 2, 8, layer_norm)
     features, action = torch.randn(5, 4), torch.randn(5, 2)
     before = critics(features, action)
     assert before.shape == (3, 5)
     assert not torch.allclose(before[0], before[1])
     with torch.no_grad():
-        critics.weights[0][1] += 1
+        critics.weights[0][1, 0] += 1
     after = critics(features, action)
     assert (after[[0, 2]] == before[[0, 2]]).all()
     assert not torch.allclose(after[1], before[1])
+
+
+def test_normalised_layers_do_not_care_how_large_their_weights_are():
+    features, action = torch.randn(5, 4), torch.randn(5, 2)
+    for layer_norm in (False, True):
+        critics = Critics(2, 4, 2, 32, layer_norm)
+        before = critics(features, action)
+        with torch.no_grad():
+            critics.weights[0] *= 10
+            critics.biases[0] *= 10
+        assert torch.allclose(critics(features, action), before, atol=1e-3) == layer_norm
