@@ -92,7 +92,7 @@ def test_critics_are_independent_and_differently_initialised(layer_norm):
     assert before.shape == (3, 5)
     assert not torch.allclose(before[0], before[1])
     with torch.no_grad():
-        critics.weights[0][1, 0] += 1
+        critics.weights[0][1, 0, 0] += 1
     after = critics(features, action)
     assert (after[[0, 2]] == before[[0, 2]]).all()
     assert not torch.allclose(after[1], before[1])
