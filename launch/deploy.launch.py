@@ -19,6 +19,7 @@ ENABLE = "ros2 service call /policy_node/enable std_srvs/srv/SetBool '{data: tru
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
     policy = ParameterValue(LaunchConfiguration('policy'), value_type=str)
+    base_frame = ParameterValue(LaunchConfiguration('base_frame'), value_type=str)
     sim = LaunchConfiguration('sim')
     return LaunchDescription(
         [
@@ -47,7 +48,10 @@ def generate_launch_description() -> LaunchDescription:
             Node(
                 package='sac_ros',
                 executable='policy_node',
-                parameters=[LaunchConfiguration('params_file'), {'policy': policy}],
+                parameters=[
+                    LaunchConfiguration('params_file'),
+                    {'policy': policy, 'base_frame': base_frame},
+                ],
                 output='screen',
                 on_exit=Shutdown(reason='policy_node ended'),
             ),

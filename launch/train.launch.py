@@ -16,13 +16,18 @@ CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'train.yam
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    model = ParameterValue(LaunchConfiguration('model'), value_type=str)
+    arm = {
+        f'arm.{name}': ParameterValue(LaunchConfiguration(name), value_type=str)
+        for name in ('model', 'joints', 'tip')
+    }
+    realism = ParameterValue(LaunchConfiguration('realism'), value_type=str)
     return LaunchDescription(
         [
             DeclareLaunchArgument(
-                'model',
-                default_value='',
-                description='URDF or MJCF of the arm; empty for the one that comes with sac_ros',
+                'realism',
+                default_value='none',
+                choices=['none', 'sim2real'],
+                description='how much worse than described the simulated robot is',
             ),
             DeclareLaunchArgument(
                 'params_file', default_value=CONFIG, description='parameters of train_node'
@@ -31,7 +36,10 @@ def generate_launch_description() -> LaunchDescription:
             Node(
                 package='sac_ros',
                 executable='train_node',
-                parameters=[LaunchConfiguration('params_file'), {'arm.model': model}],
+                parameters=[
+                    LaunchConfiguration('params_file'),
+                    {**arm, 'realism.preset': realism},
+                ],
                 output='screen',
                 sigterm_timeout='60',  # saving a run takes its time
                 on_exit=Shutdown(reason='train_node ended'),

@@ -8,10 +8,11 @@ from ament_index_python.packages import (
     get_package_share_directory,
 )
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -28,7 +29,22 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'model',
         default_value='',
-        description='URDF of the arm; empty for the one that comes with sac_ros',
+        description='URDF or MJCF of the arm; empty for the one that comes with sac_ros',
+    ),
+    DeclareLaunchArgument(
+        'joints',
+        default_value='',
+        description='joints to actuate, names or patterns with *, comma between; empty for all',
+    ),
+    DeclareLaunchArgument(
+        'tip',
+        default_value='',
+        description='body or site that is the tip; empty for the last body of the chain',
+    ),
+    DeclareLaunchArgument(
+        'base_frame',
+        default_value='base_link',
+        description='frame of goals and of the view: the root link of the arm',
     ),
 ]
 
@@ -44,32 +60,47 @@ def require(package: str, argument: str) -> None:
         ) from None
 
 
+def describe(model: str, joints: str, tip: str) -> str:
+    """Return the URDF of the arm, or fail with one line."""
+    from sac_ros.envs.robot import load_robot
+    from sac_ros.envs.urdf_export import description_of
+    from sac_ros.errors import SacRosError
+
+    try:
+        return description_of(load_robot(model, tip, joints=joints))
+    except SacRosError as error:
+        raise RuntimeError(f'{type(error).__name__}: {error}') from None
+
+
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Start what the arguments ask for."""
-    wants = {name: LaunchConfiguration(name).perform(context) for name in ('rviz', 'tf', 'model')}
+    names = ('rviz', 'tf', 'model', 'joints', 'tip', 'base_frame')
+    wants = {name: LaunchConfiguration(name).perform(context) for name in names}
     share = Path(get_package_share_directory('sac_ros'))
     actions: list[LaunchDescriptionEntity] = []
     if wants['tf'] == 'true':
         require('robot_state_publisher', 'tf')
-        model = Path(wants['model'] or share / 'models' / 'sac_arm.urdf')
-        if model.suffix == '.urdf':
-            actions.append(
-                Node(
-                    package='robot_state_publisher',
-                    executable='robot_state_publisher',
-                    parameters=[{'robot_description': model.read_text()}],
-                    on_exit=Shutdown(reason='robot_state_publisher ended'),
-                )
+        description = describe(wants['model'], wants['joints'], wants['tip'])
+        actions.append(
+            Node(
+                package='robot_state_publisher',
+                executable='robot_state_publisher',
+                parameters=[{'robot_description': ParameterValue(description, value_type=str)}],
+                on_exit=Shutdown(reason='robot_state_publisher ended'),
             )
-        else:
-            actions.append(LogInfo(msg=f'{model} is no URDF: its frames are not published'))
+        )
     if wants['rviz'] == 'true':
         require('rviz2', 'rviz')
         actions.append(
             Node(
                 package='rviz2',
                 executable='rviz2',
-                arguments=['-d', str(share / 'config' / 'sac_ros.rviz')],
+                arguments=[
+                    '-d',
+                    str(share / 'config' / 'sac_ros.rviz'),
+                    '-f',
+                    wants['base_frame'],
+                ],
                 on_exit=Shutdown(reason='RViz was closed'),
             )
         )

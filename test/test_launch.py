@@ -52,7 +52,9 @@ class Launched:
     """A launch file running in a process group of its own."""
 
     def __init__(self, file, *arguments):
-        command = [sys.executable, '-u', '-c', LAUNCH, str(file), *arguments]
+        self.begin([sys.executable, '-u', '-c', LAUNCH, str(file), *arguments])
+
+    def begin(self, command):
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -114,7 +116,7 @@ def test_every_argument_is_described(share, name):
     file = str(share / 'launch' / f'{name}.launch.py')
     arguments = get_launch_description_from_python_launch_file(file).get_launch_arguments()
     named = {argument.name for argument in arguments}
-    assert {'model', 'rviz', 'tf'} <= named
+    assert {'model', 'joints', 'tip', 'base_frame', 'rviz', 'tf'} <= named
     assert all(len(argument.description) > 10 for argument in arguments)
 
 
@@ -160,3 +162,65 @@ def test_a_missing_package_is_one_line(launch):
     launched = launch('sim', 'rviz:=true')
     assert launched.end() == 1
     assert 'which is not installed' in launched.text and 'Traceback' not in launched.text
+
+
+ROS2 = 'import sys; from ros2cli.cli import main; sys.exit(main())'
+MJCF = """<mujoco model="two"><worldbody><body name="a" pos="0 0 .3">
+  <joint name="j1" axis="0 0 1" actuatorfrcrange="-3 3"/><geom size=".05" mass="1"/>
+  <body name="b" pos="0 0 .3"><joint name="j2" axis="0 1 0" actuatorfrcrange="-7 7"/>
+  <geom size=".05" mass="1"/></body></body></worldbody></mujoco>"""
+
+
+@pytest.mark.parametrize('name', ['train', 'deploy', 'sim', 'view'])
+def test_ros2_launch_shows_every_argument(share, name):
+    pytest.importorskip('ros2launch', reason='ros2cli is not installed: it comes with ROS 2')
+    command = [sys.executable, '-c', ROS2, 'launch', 'sac_ros', f'{name}.launch.py', '--show-args']
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    for argument in ('model', 'joints', 'tip', 'rviz', 'tf', 'base_frame'):
+        assert f"'{argument}'" in result.stdout
+    assert 'no description given' not in result.stdout
+
+
+def test_ros2_launch_deploys_against_the_simulated_arm(share, domain, policy):
+    pytest.importorskip('ros2launch', reason='ros2cli is not installed: it comes with ROS 2')
+    command = [sys.executable, '-u', '-c', ROS2, 'launch', 'sac_ros', 'deploy.launch.py']
+    launched = Launched.__new__(Launched)
+    launched.begin([*command, f'policy:={policy}', 'realism:=sim2real'])
+    launched.wait_for('READY')
+    launched.wait_for('tip tool0')
+    os.killpg(launched.process.pid, signal.SIGINT)
+    assert launched.end() == 0
+    assert launched.text.count('has finished cleanly') == 2
+
+
+def test_the_frames_of_an_mjcf_robot_come_from_a_urdf(launch, tmp_path, monkeypatch):
+    prefix = tmp_path / 'prefix'
+    for folder in ('share/ament_index/resource_index/packages', 'lib/robot_state_publisher'):
+        (prefix / folder).mkdir(parents=True)
+    (prefix / 'share/ament_index/resource_index/packages/robot_state_publisher').touch()
+    stand_in = prefix / 'lib/robot_state_publisher/robot_state_publisher'
+    given = tmp_path / 'given'
+    stand_in.write_text(
+        '#!/bin/sh\nfor word in "$@"; do [ -f "$word" ] && cat "$word"; done '
+        f'> {given}\nexec sleep 60\n'
+    )
+    stand_in.chmod(0o755)
+    monkeypatch.setenv(
+        'AMENT_PREFIX_PATH', f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
+    )
+    model = tmp_path / 'two.xml'
+    model.write_text(MJCF)
+    launched = launch('sim', f'model:={model}', 'tf:=true')
+    launched.wait_for('tip b')
+    os.killpg(launched.process.pid, signal.SIGINT)
+    launched.end()
+    assert 'Traceback' not in launched.text
+    assert '<link name=' in given.read_text() and 'j2' in given.read_text()
+
+
+def test_a_model_that_is_no_robot_is_one_line(launch, tmp_path):
+    launched = launch('sim', f'model:={tmp_path}/absent.urdf')
+    launched.end()
+    assert 'ModelError: cannot read the robot file' in launched.text
+    assert 'Traceback' not in launched.text
