@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sac_ros.errors import PolicyError
 from sac_ros.policy import OnnxPolicy
 from sac_ros.safety import SafetyConfig, SafetyFilter
-from sac_ros.supervisor import State, Supervisor, SupervisorConfig
+from sac_ros.supervisor import State, Supervisor
 
 Vector = NDArray[np.float64]
 
@@ -22,36 +22,20 @@ Vector = NDArray[np.float64]
 class Controller:
     """Turns joint states into torques that may be published. Time is a steady clock's [s]."""
 
-    def __init__(
-        self, policy: OnnxPolicy, safety: SafetyConfig, supervision: SupervisorConfig
-    ) -> None:
-        """Take a policy that has been checked.
+    def __init__(self, policy: OnnxPolicy, safety: SafetyConfig, supervisor: Supervisor) -> None:
+        """Take a policy that has been checked, and a state machine, which may hold a latch.
 
         Raises:
             PolicyError: the policy asks for an observation that a robot does not give.
         """
-        self.supervisor = Supervisor(supervision)
+        self._check_observation(policy)
+        self.supervisor = supervisor
+        supervisor.configured()
         self.goal: Vector | None = None  # (3,) [m] in the base frame
         self._safety = safety
         self._torque: Vector  # what the policy asked for last, (n,) [N·m]
         self._next_tick: float
-        self.use(policy)
-        self.supervisor.configured()
-
-    def use(self, policy: OnnxPolicy) -> None:
-        """Take another policy; only while nothing moves.
-
-        Raises:
-            PolicyError: the policy asks for an observation that a robot does not give.
-        """
         n = policy.spec.n_action
-        sizes = {'joint_position': n, 'joint_velocity': n, 'goal': 3, 'previous_action': n}
-        for field in policy.spec.observation:
-            if sizes.get(field.name) != field.size:
-                known = ', '.join(f'{name}[{size}]' for name, size in sizes.items())
-                raise PolicyError(
-                    f'{policy.path} observes {field.name}[{field.size}]; a robot gives {known}'
-                )
         self.policy, self.spec = policy, policy.spec
         self.filter = SafetyFilter(self.spec, self._safety)
         self._limit = np.array(self.spec.torque_limit)
@@ -62,6 +46,16 @@ class Controller:
         self._velocity: Vector | None = None  # None while no state can be trusted
         self._last_command = -math.inf
         self._forget()
+
+    def swap(self, now: float, policy: OnnxPolicy) -> None:
+        """Take another policy for the same robot and task, between two ticks; it is ramped up.
+
+        Raises:
+            SpecMismatch: it is for another robot or task; the one in use stays.
+        """
+        policy.spec.check_same(self.spec, f'policy {policy.path}', 'the running policy')
+        self.policy = policy
+        self.supervisor.restart_ramp(now)
 
     @property
     def needs_goal(self) -> bool:
@@ -83,6 +77,10 @@ class Controller:
         else:
             self.reject('a joint state is not finite')
         return self._command(now)
+
+    def leave_out(self, why: str) -> None:
+        """Note that a joint state came which says nothing new: silence, if no other comes."""
+        self.supervisor.counts[why] += 1
 
     def reject(self, why: str) -> None:
         """Note that a joint state came which cannot be used."""
@@ -119,6 +117,7 @@ class Controller:
             'policy': self.policy.path,
             'policy SHA-256': self.policy.sha256,
             'parity': self.policy.parity,
+            'golden': self.policy.golden,
             **dict(sorted(supervisor.counts.items())),
         }
         line = f'{supervisor.state.name}: {why}' if why else supervisor.state.name
@@ -131,7 +130,8 @@ class Controller:
             return self.filter.fallback(self._velocity)
         if now >= self._next_tick and not self.supervisor.silent(now):
             self._tick(now)
-        wanted = self.supervisor.share(now) * self._torque
+        share = self.supervisor.share(now)
+        wanted = share * self._torque + (1 - share) * self.filter.resting(self._velocity)
         guarded = self.filter.apply(wanted, self._position, self._velocity, dt)
         for guard in guarded.guards:
             self.supervisor.counts[f'guard {guard}'] += 1
@@ -156,6 +156,16 @@ class Controller:
         for name, where in self._slices.items():
             self._observation[where] = parts[name]
         self._torque = self.policy(self._observation)
+
+    def _check_observation(self, policy: OnnxPolicy) -> None:
+        n = policy.spec.n_action
+        sizes = {'joint_position': n, 'joint_velocity': n, 'goal': 3, 'previous_action': n}
+        for field in policy.spec.observation:
+            if sizes.get(field.name) != field.size:
+                known = ', '.join(f'{name}[{size}]' for name, size in sizes.items())
+                raise PolicyError(
+                    f'{policy.path} observes {field.name}[{field.size}]; a robot gives {known}'
+                )
 
     def _obstacle(self) -> str:
         if self.needs_goal:

@@ -146,10 +146,14 @@ class SafetyFilter:
 
     def fallback(self, velocity: Vector | None) -> Vector:
         """Return and remember the fallback torque, (n,) [N·m]; it is not rate-limited."""
-        self._last = fallback_torque(
+        self._last = self.resting(velocity)
+        return self._last
+
+    def resting(self, velocity: Vector | None) -> Vector:
+        """Return the fallback torque, (n,) [N·m], without remembering it."""
+        return fallback_torque(
             velocity, self.torque_limit, self.config.damping, self.gravity_compensated
         )
-        return self._last
 
     def outside_limits(self, position: Vector) -> str:
         """Name the joints outside their position limits, '' when all are inside."""

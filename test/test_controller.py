@@ -7,11 +7,11 @@ import pytest
 from policy_files import linear_policy, reach_spec, save
 
 from sac_ros.controller import Controller
-from sac_ros.errors import PolicyError
+from sac_ros.errors import PolicyError, SpecMismatch
 from sac_ros.policy import OnnxPolicy
 from sac_ros.safety import SafetyConfig
 from sac_ros.spec import ObservationField
-from sac_ros.supervisor import State, SupervisorConfig
+from sac_ros.supervisor import State, Supervisor, SupervisorConfig
 
 SPEC = reach_spec(control_period=0.02, gravity_compensated=False)
 PERIOD = 0.002
@@ -23,7 +23,7 @@ class Loop:
 
     def __init__(self, path, weight=None, bias=None, spec=SPEC, goal=(0.1, 0.2, 0.3)):
         policy = OnnxPolicy(save(linear_policy(spec, weight, bias), path / 'p.onnx'))
-        self.controller = Controller(policy, SafetyConfig(), SupervisorConfig())
+        self.controller = Controller(policy, SafetyConfig(), Supervisor(SupervisorConfig()))
         self.controller.goal = None if goal is None else np.array(goal)
         self.controller.supervisor.activated()
         self.now = 50.0
@@ -131,13 +131,35 @@ def test_silence_brings_the_torque_down(tmp_path):
     assert loop.state is State.FAULT and 'no joint state' in loop.controller.report()[1]
 
 
-def test_another_policy_is_taken_between_movements(tmp_path):
+def test_another_policy_is_swapped_in_while_moving_and_ramped_up(tmp_path):
     loop = Loop(tmp_path, bias=[3, 3]).start()
-    loop.run(0.1)
-    loop.controller.supervisor.disable()
-    loop.controller.use(OnnxPolicy(save(linear_policy(SPEC, bias=[-3, 1]), tmp_path / 'q.onnx')))
-    loop.start()
-    assert loop.run(1.0)[-1] == pytest.approx(5.0 * np.tanh([-3, 1]), rel=1e-5)
+    before = loop.run(1.0)[-1]
+    other = OnnxPolicy(save(linear_policy(SPEC, bias=[-3, 1]), tmp_path / 'q.onnx'))
+    loop.controller.swap(loop.now, other)
+    assert loop.state is State.RAMP
+    torque = np.vstack((before, loop.run(1.0)))
+    assert (np.abs(np.diff(torque, axis=0)) <= 1000 * PERIOD + 1e-9).all()
+    assert np.abs(torque[10]).max() < 0.3
+    assert torque[-1] == pytest.approx(5.0 * np.tanh([-3, 1]), rel=1e-5)
+    assert loop.state is State.RUN
+
+
+def test_a_policy_for_another_robot_is_not_swapped_in(tmp_path):
+    loop = Loop(tmp_path, bias=[3, 3]).start()
+    before = loop.run(1.0)[-1]
+    spec = reach_spec(control_period=0.02, gravity_compensated=False, model_hash='another')
+    other = OnnxPolicy(save(linear_policy(spec, bias=[-3, 1]), tmp_path / 'q.onnx'))
+    with pytest.raises(SpecMismatch, match='model_hash'):
+        loop.controller.swap(loop.now, other)
+    assert loop.state is State.RUN
+    assert loop.run(0.1)[-1].tolist() == before.tolist()
+
+
+def test_while_nothing_moves_a_swap_does_not_start_to_move(tmp_path):
+    loop = Loop(tmp_path, bias=[3, 3])
+    loop.run(1.1)
+    loop.controller.swap(loop.now, loop.controller.policy)
+    assert loop.state is State.READY and not loop.run(1.0).any()
 
 
 def test_an_observation_that_robots_do_not_give_is_refused(tmp_path):

@@ -114,6 +114,10 @@ def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):
     robot.timer.reset()
     graph.spin_for(0.3)
     assert robot.states[-1].data == 'FAULT'
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+        request = Transition(id=transition)
+        assert graph.call(ChangeState, '/policy_node/change_state', transition=request).success
+    robot.wait('FAULT')
     robot.call('reset')
     robot.run()
     graph.spin_until(lambda: robot.torque().any())
@@ -174,14 +178,18 @@ def test_lifecycle_and_reload(graph, policy, tmp_path):
     robot.wait('INACTIVE')
     assert change(Transition.TRANSITION_ACTIVATE)
     robot.run()
-    assert robot.call('reload').message == 'disable first'
-    robot.call('enable', data=False)
     save(linear_policy(SPEC, bias=[-1.0, 0.0, 0.0]), policy)
     assert robot.call('reload').success
-    save(linear_policy(reach_spec(3, model_hash='another')), policy)
-    assert 'model_hash: policy' in robot.call('reload').message
-    robot.run()
     graph.spin_until(lambda: np.allclose(robot.torque(), 5 * np.tanh([-1, 0, 0])))
+    save(linear_policy(reach_spec(3, model_hash='another')), policy)
+    refused = robot.call('reload')
+    assert not refused.success and 'model_hash: policy' in refused.message
+    with open(policy, 'ab') as file:
+        file.write(b'more')
+    assert 'the policy in use stays' in robot.call('reload').message
+    robot.wait('RUN')
+    graph.spin_for(0.1)
+    assert np.allclose(robot.torque(), 5 * np.tanh([-1, 0, 0]))
     assert change(Transition.TRANSITION_DEACTIVATE)
     robot.wait('INACTIVE')
     graph.spin_for(0.1)
@@ -190,7 +198,9 @@ def test_lifecycle_and_reload(graph, policy, tmp_path):
     graph.spin_for(0.1)
     assert len(robot.commands) == silent
     assert change(Transition.TRANSITION_CLEANUP)
-    assert change(Transition.TRANSITION_CONFIGURE) is True
+    assert not change(Transition.TRANSITION_CONFIGURE), 'the file is damaged'
+    save(linear_policy(SPEC), policy)
+    assert change(Transition.TRANSITION_CONFIGURE)
     assert graph.call(GetState, '/policy_node/get_state').current_state.label == 'inactive'
 
 

@@ -36,6 +36,15 @@ class JointReader:
         self._joint_names = tuple(joint_names)
         self._names: list[str] | None = None  # of the last message
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._stamp = (0, 0)  # of the last message [s, ns]
+
+    def is_new(self, message: JointState) -> bool:
+        """Whether its stamp is later than that of the message before; a stamp of zero is none.
+
+        Only these two are compared, so a clock that jumps costs one message.
+        """
+        before, self._stamp = self._stamp, (message.header.stamp.sec, message.header.stamp.nanosec)
+        return self._stamp > before or self._stamp == (0, 0)
 
     def read(self, message: JointState) -> tuple[Vector, Vector]:
         """Return positions and velocities, both (n,), in the policy's order; effort is not read.

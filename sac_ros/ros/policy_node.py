@@ -7,56 +7,36 @@ command for ever; it cannot be enabled before a goal has come. It never enables 
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
-from numpy.typing import NDArray
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, Header, String
+from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
 
-from sac_ros.config import Checked, setting
 from sac_ros.controller import Controller
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch
-from sac_ros.policy import OnnxPolicy
 from sac_ros.ros import messages
+from sac_ros.ros.command import LATEST, Commander
+from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
-from sac_ros.safety import SafetyConfig
-from sac_ros.supervisor import State, SupervisorConfig
+from sac_ros.ros.realtime import settle
+from sac_ros.supervisor import State, Supervisor
 
-COMMAND_TOPIC = '/forward_effort_controller/commands'
 WATCHDOG_PERIOD = 0.005  # [s]
 CROWD_PERIOD = 0.5  # [s] between two looks for other publishers of commands
 REPORT_PERIOD = 1.0  # [s]
-LAST_WORDS = 5  # times the fallback is published before the node falls silent
-LATEST = QoSProfile(depth=1)
 LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@dataclass(frozen=True)
-class PolicyNodeConfig(Checked):
-    """Settings of the policy node."""
-
-    policy: str = setting('', 'ONNX file of the policy')
-    autostart: bool = setting(False, 'configure and activate at the start; never enables')
-    base_frame: str = setting('base_link', 'frame in which goals must be given')
-    command_joints: str = setting(
-        '', "the controller's joints in its order, with commas; empty for the policy's order"
-    )
-    safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
-    supervision: SupervisorConfig = dataclasses.field(default_factory=SupervisorConfig)
 
 
 class PolicyNode(LifecycleNode, ClosingNode):
@@ -65,7 +45,9 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def __init__(self) -> None:
         super().__init__('policy_node')
         self.config = declare(self, PolicyNodeConfig)
+        self._supervisor = Supervisor(self.config.supervision)  # its latch outlives a policy
         self._controller: Controller | None = None
+        self._commander: Commander | None = None  # while active
         self._shown: State | None = None
         self._live: list[Callable[[], object]] = []  # undoes what activating made
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
@@ -76,6 +58,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(Trigger, '~/reload', self._on_reload)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._loader = BackgroundLoader(self, self.config, self._steady)
         self.create_timer(CROWD_PERIOD, self._on_crowd_timer, clock=self._steady)
         self.create_timer(REPORT_PERIOD, self._on_report_timer, clock=self._steady)
         self._show()
@@ -99,9 +82,9 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen and to command the fallback."""
-        command = self.create_publisher(Float64MultiArray, COMMAND_TOPIC, LATEST)
-        applied = self.create_publisher(JointState, '~/applied', LATEST)
-        self._command, self._applied = command, applied
+        assert self._controller is not None, 'an inactive node is configured'
+        names = self._controller.spec.joint_names
+        self._commander = Commander(self, names, self._order)
         listener = self.create_subscription(
             JointState, '/joint_states', self._on_joint_state, LATEST_STATE
         )
@@ -109,10 +92,10 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._live = [
             lambda: self.destroy_subscription(listener),
             lambda: self.destroy_timer(watchdog),
-            lambda: self.destroy_publisher(command),
-            lambda: self.destroy_publisher(applied),
         ]
-        self._loaded.supervisor.activated()
+        for refused in settle(self.config.realtime):
+            self.get_logger().warning(f'refused: {refused}')
+        self._supervisor.activated()
         self._show()
         return TransitionCallbackReturn.SUCCESS
 
@@ -124,6 +107,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let the policy go."""
         self._controller = None
+        self._supervisor.unconfigured()
         self._show()
         return TransitionCallbackReturn.SUCCESS
 
@@ -139,7 +123,12 @@ class PolicyNode(LifecycleNode, ClosingNode):
     # Topics
 
     def _on_joint_state(self, message: JointState) -> None:
-        controller, now = self._loaded, time.monotonic()
+        controller, now = self._controller, time.monotonic()
+        if controller is None or self._commander is None:
+            return  # was on its way when the node was deactivated
+        if not self._reader.is_new(message):
+            controller.leave_out('joint states whose stamp is not new')
+            return
         try:
             position, velocity = self._reader.read(message)
         except SpecMismatch as error:
@@ -147,18 +136,16 @@ class PolicyNode(LifecycleNode, ClosingNode):
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
         torque = controller.step(now, position, velocity)
-        self._publish(torque)
-        self._applied.publish(
-            messages.to_joint_state(
-                controller.spec.joint_names, position, velocity, torque, message.header.stamp
-            )
-        )
+        self._commander.publish(torque)
+        self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
 
     def _on_watchdog(self) -> None:
-        torque = self._loaded.check(time.monotonic())
+        if self._controller is None or self._commander is None:
+            return
+        torque = self._controller.check(time.monotonic())
         if torque is not None:
-            self._publish(torque)
+            self._commander.publish(torque)
         self._show()
 
     def _on_goal(self, message: PointStamped) -> None:
@@ -171,9 +158,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
             self._controller.goal = goal
 
     def _on_crowd_timer(self) -> None:
-        controller = self._controller
-        if controller is not None and controller.supervisor.moving and self._crowd():
-            controller.supervisor.fault(self._crowd())
+        if self._supervisor.moving and self._crowd():
+            self._supervisor.fault(self._crowd())
             self._show()
 
     def _on_report_timer(self) -> None:
@@ -190,46 +176,40 @@ class PolicyNode(LifecycleNode, ClosingNode):
         elif request.data:
             response.message = self._controller.enable(time.monotonic(), self._crowd())
         else:
-            self._controller.supervisor.disable()
+            self._supervisor.disable()
         return self._answer(response, not response.message)
 
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._controller is not None:
-            self._controller.supervisor.estop()
+        self._supervisor.estop()
         return self._answer(response, True)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._controller is not None:
-            self._controller.supervisor.reset()
+        self._supervisor.reset()
         return self._answer(response, True)
 
-    def _on_reload(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    async def _on_reload(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         controller = self._controller
-        if controller is None or controller.supervisor.moving:
-            response.message = 'load a policy first' if controller is None else 'disable first'
+        if controller is None:
+            response.message = 'no policy is loaded; configure this node first'
             return self._answer(response, False)
         try:
-            policy = OnnxPolicy(self.config.policy)
-            policy.spec.check_same(controller.spec, f'policy {policy.path}', 'the running policy')
-            controller.use(policy)
+            policy = await self._loader.load()
+            if controller is not self._controller:
+                raise ConfigError('this node was configured anew meanwhile; nothing is changed')
+            controller.swap(time.monotonic(), policy)
         except SacRosError as error:
-            response.message = f'{type(error).__name__}: {error}'
+            response.message = f'the policy in use stays: {type(error).__name__}: {error}'
+            self.get_logger().error(response.message)
             return self._answer(response, False)
         response.message = f'loaded {policy.path}, SHA-256 {policy.sha256}'
+        self.get_logger().info(response.message)
         return self._answer(response, True)
 
     # What they share
 
-    @property
-    def _loaded(self) -> Controller:
-        assert self._controller is not None, 'callbacks of an active node have a controller'
-        return self._controller
-
     def _configure(self) -> None:
         config = self.config
-        if not config.policy:
-            raise ConfigError('no policy is given; set the parameter policy to an ONNX file')
-        policy = OnnxPolicy(config.policy)
+        policy = load_policy(config)
         names = policy.spec.joint_names
         ordered = tuple(config.command_joints.replace(' ', '').split(','))
         ordered = ordered if config.command_joints else names
@@ -237,37 +217,32 @@ class PolicyNode(LifecycleNode, ClosingNode):
             raise ConfigError(f'command_joints is {ordered}, the policy has {names}')
         self._order = messages.joint_order(names, ordered, f'policy {policy.path}')
         self._reader = messages.JointReader(names)
-        self._controller = Controller(policy, config.safety, config.supervision)
+        self._controller = Controller(policy, config.safety, self._supervisor)
         self.get_logger().info(f'loaded {policy.path}, SHA-256 {policy.sha256}')
         self._show()
 
-    def _publish(self, torque: NDArray[np.float64]) -> None:
-        self._command.publish(messages.to_command(torque[self._order]))
-
     def _fall_silent(self) -> None:
-        if not self._live or self._controller is None:
+        commander, self._commander = self._commander, None
+        if commander is None or self._controller is None:
             return
-        for _ in range(LAST_WORDS):
-            self._publish(self._controller.last_words())
-            time.sleep(0.002)
+        commander.close(self._controller.last_words)
         for undo in self._live:
             undo()
         self._live = []
-        self._controller.supervisor.deactivated()
+        self._supervisor.deactivated()
         self._show()
 
     def _crowd(self) -> str:
-        others = self.count_publishers(COMMAND_TOPIC) - 1
-        return f'{others} other publisher(s) on {COMMAND_TOPIC}' if others > 0 else ''
+        return self._commander.others() if self._commander else ''
 
     def _show(self) -> None:
         """Publish and log the state when it has changed."""
-        state = self._controller.supervisor.state if self._controller else State.UNCONFIGURED
+        state = self._supervisor.state
         if state is self._shown:
             return
         self._shown = state
         self._state.publish(String(data=state.name))
-        reason = self._controller.supervisor.reason if self._controller else ''
+        reason = self._supervisor.reason
         self.get_logger().info(f'{state.name}: {state.value}' + (f' ({reason})' if reason else ''))
 
     def _answer(
@@ -282,7 +257,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node; returns the exit status."""
-    return run_node('policy_node', PolicyNode, arguments)
+    return run_node('policy_node', PolicyNode, arguments, EventsExecutor)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -55,9 +55,14 @@ def initialize(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_node(
-    name: str, make: Callable[[], ClosingNode], arguments: Sequence[str] | None = None
+    name: str,
+    make: Callable[[], ClosingNode],
+    arguments: Sequence[str] | None = None,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
 ) -> int:
     """Make a node and spin it until SIGINT or SIGTERM.
+
+    An events executor costs a fraction of the time per message.
 
     Returns:
         Exit status: 0 after a signal, 2 after bad input, which is told in one line.
@@ -66,7 +71,7 @@ def run_node(
 
     def spin() -> None:
         node = make()
-        executor = SingleThreadedExecutor()
+        executor = make_executor()
         executor.add_node(node)
         try:
             while not stop.requested:

@@ -1,0 +1,93 @@
+"""Loads policies for a node: at the start, and beside a policy that is running."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rclpy.clock import Clock
+from rclpy.node import Node
+from rclpy.task import Future as RosFuture
+
+from sac_ros.config import Checked, setting
+from sac_ros.errors import ConfigError, PolicyError
+from sac_ros.policy import OnnxPolicy
+from sac_ros.ros.realtime import RealtimeConfig
+from sac_ros.safety import SafetyConfig
+from sac_ros.supervisor import SupervisorConfig
+
+POLL_PERIOD = 0.01  # [s] between two looks whether a policy is loaded
+
+
+@dataclass(frozen=True)
+class PolicyNodeConfig(Checked):
+    """Settings of the policy node."""
+
+    policy: str = setting('', 'ONNX file of the policy')
+    policy_sha256: str = setting(
+        '', 'SHA-256 of the only file to load; empty for any that is good'
+    )
+    model_hash: str = setting(
+        '', 'hash of the only robot model whose policies to load; empty for any'
+    )
+    autostart: bool = setting(False, 'configure and activate at the start; never enables')
+    base_frame: str = setting('base_link', 'frame in which goals must be given')
+    command_joints: str = setting(
+        '', "the controller's joints in its order, with commas; empty for the policy's order"
+    )
+    safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
+    supervision: SupervisorConfig = dataclasses.field(default_factory=SupervisorConfig)
+    realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)
+
+
+def load_policy(config: PolicyNodeConfig) -> OnnxPolicy:
+    """Load and check the policy that the settings name.
+
+    Raises:
+        ConfigError: they name none.
+        PolicyError: it is not one that may be loaded.
+    """
+    if not config.policy:
+        raise ConfigError('no policy is given; set the parameter policy to an ONNX file')
+    return OnnxPolicy(config.policy, config.policy_sha256, config.model_hash)
+
+
+class BackgroundLoader:
+    """Loads one policy at a time in a thread, while the node goes on commanding.
+
+    The thread shares nothing with the node but the policy that it hands over when it is done;
+    whatever it raises is raised to the one who waits for it.
+    """
+
+    def __init__(self, node: Node, config: PolicyNodeConfig, clock: Clock) -> None:
+        self._node, self._config, self._clock = node, config, clock
+        self._threads = ThreadPoolExecutor(1, 'load')
+        self._work: Future[OnnxPolicy] | None = None
+
+    async def load(self) -> OnnxPolicy:
+        """Return the loaded and checked policy, whose first torques have been computed.
+
+        Raises:
+            PolicyError: it may not be loaded, or another one is being loaded.
+        """
+        if self._work is not None:
+            raise PolicyError('another policy is being loaded; wait for it')
+        self._work = self._threads.submit(load_policy, self._config)
+        try:
+            await self._done(self._work)
+            return self._work.result()
+        finally:
+            self._work = None
+
+    def _done(self, work: Future[OnnxPolicy]) -> Awaitable[None]:
+        done: RosFuture[None] = RosFuture(executor=self._node.executor)
+
+        def look() -> None:
+            if work.done() and not done.done():
+                self._node.destroy_timer(timer)
+                done.set_result(None)
+
+        timer = self._node.create_timer(POLL_PERIOD, look, clock=self._clock)
+        return done

@@ -1,0 +1,62 @@
+"""What makes a process answer on time, as far as the machine lets it; it says what was refused."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from sac_ros.config import Checked, setting
+
+# A thread that loads a policy hands the interpreter back this soon.
+SWITCH_INTERVAL = 0.0005  # [s]
+_MCL_CURRENT, _MCL_FUTURE = 1, 2
+
+
+@dataclass(frozen=True)
+class RealtimeConfig(Checked):
+    """How much the process asks of the operating system."""
+
+    priority: int = setting(0, 'SCHED_FIFO priority of every thread; 0 asks for none', 0, 99)
+    lock_memory: bool = setting(False, 'keep all memory in RAM')
+
+
+def settle(config: RealtimeConfig) -> list[str]:
+    """Prepare for steady running: freeze the garbage collector, ask for priority and memory.
+
+    Returns:
+        What was refused, with its mend; empty if everything was granted.
+    """
+    gc.collect()
+    gc.freeze()  # what lives now is never looked at again
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    refused = []
+    if config.priority:
+        refused += _schedule(config.priority)
+    if config.lock_memory:
+        refused += _lock_memory()
+    return refused
+
+
+def _schedule(priority: int) -> list[str]:
+    """Give SCHED_FIFO to every thread of this process, those of the middleware too."""
+    try:
+        for task in Path('/proc/self/task').iterdir():
+            os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(priority))
+    except (OSError, AttributeError) as error:
+        return [f'SCHED_FIFO {priority}: {error}; raise rtprio in /etc/security/limits.conf']
+    return []
+
+
+def _lock_memory() -> list[str]:
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0:
+            return []
+        why = os.strerror(ctypes.get_errno())
+    except (OSError, AttributeError) as error:
+        why = str(error)
+    return [f'locking memory: {why}; raise memlock in /etc/security/limits.conf']
