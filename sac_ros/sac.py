@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value
 
 from sac_ros.config import SACConfig
-from sac_ros.networks import Actor, Critics, Features, Policy, sample_action
+from sac_ros.features import Features
+from sac_ros.networks import Actor, Critics, Policy, sample_action
 from sac_ros.spec import Chain, PolicySpec, Transition
 
 log = logging.getLogger(__name__)
@@ -174,6 +175,25 @@ class SAC:
         """Map raw observations (B, n_obs) to actions (B, n_act); the mean action without noise."""
         mean, log_std = functional_call(self._actor, actor, (self.features(observation),))
         return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
+
+    def assess(
+        self, state: LearnerState, observation: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the learner thinks of one situation, for people who watch.
+
+        Args:
+            state: of the learner.
+            observation: raw, (1, n_obs).
+            noise: standard normal (K, n_act), for the estimate of the entropy.
+
+        Returns:
+            The least of the critics' values of the mean action, and the entropy [nat]; scalars.
+        """
+        features = self.features(observation)
+        mean, _ = functional_call(self._actor, state.actor, (features,))
+        q = self._q(state.critic, features, torch.tanh(mean)).min()
+        _, log_prob = self._sample(state.actor, features.expand(len(noise), -1), noise)
+        return q, -log_prob.mean()
 
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""

@@ -71,6 +71,11 @@ class Trainer:
         self._metrics: dict[str, torch.Tensor] = {}
         self._cursor, self._in_episode, self._return = 0, False, 0.0
         self._stop = self._pause = False
+        self._observation: NDArray[np.float32] | None = None
+        # Of its own, so that watching changes nothing.
+        self._assess_noise = torch.randn(
+            (64, self.spec.n_action), generator=torch.Generator().manual_seed(0)
+        )
         self._resume()
 
     @property
@@ -132,6 +137,16 @@ class Trainer:
     def evaluate(self, episodes: int) -> Evaluation:
         """Run the mean policy on as many episodes, always the same ones."""
         return evaluate(self._eval_env, self._mean_action, episodes)
+
+    @torch.no_grad()
+    def assess(self) -> tuple[float, float]:
+        """Return value and entropy [nat] at the last observation; NaN before the first."""
+        if self._observation is None:
+            return math.nan, math.nan
+        row = torch.from_numpy(self._observation).to(self.config.device).unsqueeze(0)
+        noise = self._assess_noise.to(self.config.device)
+        q, entropy = self.sac.assess(self.state, row, noise)
+        return float(q), float(entropy)
 
     def export(self) -> float:
         """Write the mean policy to `policy_path`; returns its difference to the network.
@@ -201,6 +216,7 @@ class Trainer:
                 self._save_if_due()
 
     def _one_step(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._observation = observation
         action = self._explore(observation)
         following, reward, terminated, truncated, info = self.env.step(action)
         transition = Transition(observation, action, reward, terminated, following)

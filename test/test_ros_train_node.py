@@ -36,11 +36,16 @@ def test_is_steered_by_services_and_resumes(graph, tmp_path):
     steps = graph.subscribe(Float64, '/train_node/step')
     states = graph.subscribe(JointState, '/joint_states')
     markers = graph.subscribe(MarkerArray, '/train_node/markers')
+    values = graph.subscribe(Float64, '/train_node/state_value')
+    entropies = graph.subscribe(Float64, '/train_node/state_entropy')
     reports = graph.subscribe(DiagnosticArray, '/diagnostics')
     node = graph.start('train_node', *small_run(tmp_path))
     graph.spin_until(lambda: steps and states and markers and reports, what='progress')
     assert list(states[0].name) == ['shoulder', 'elbow']
-    assert {m.ns for m in markers[-1].markers} == {'tip', 'goal'}
+    assert {'tip', 'goal', 'trail', 'torque', 'text'} <= {m.ns for m in markers[-1].markers}
+    (text,) = (m.text for m in markers[-1].markers if m.ns == 'text')
+    assert text.startswith('Q ') and 'entropy' in text
+    graph.spin_until(lambda: values and entropies, what='value and entropy')
     assert reports[-1].status[0].message.startswith('step ')
 
     assert graph.call(SetBool, '/train_node/pause', data=True).success

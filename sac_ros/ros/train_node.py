@@ -16,19 +16,20 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64, Header, String
+from std_msgs.msg import Float64, Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
 from sac_ros.config import TrainConfig
 from sac_ros.envs.env import ArmEnv
+from sac_ros.envs.urdf_export import description_of
 from sac_ros.errors import SacRosError
 from sac_ros.ros import messages
+from sac_ros.ros.markers import ArmMarkers, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import StopRequest, run_ros
 from sac_ros.trainer import Trainer
 
-BASE_FRAME = 'base_link'
 SHOW_PERIOD = 0.05  # [s] between two joint states
 REPORT_PERIOD = 1.0  # [s] between two reports
 LATEST = QoSProfile(depth=1)
@@ -46,16 +47,19 @@ class TrainNode(Node):
             name: self.create_publisher(Float64, f'~/{name}', LATEST)
             for name in (
                 'step', 'mean_return', 'success_rate', 'alpha', 'entropy', 'updates_per_second',
+                'state_value', 'state_entropy',
             )
         }  # fmt: skip
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._states = self.create_publisher(JointState, '/joint_states', LATEST)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
+        self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
         self._description = self.create_publisher(String, '/robot_description', LATCHED_TOPIC)
         env = self.trainer.env
         self._arm_env = env if isinstance(env, ArmEnv) else None
         if self._arm_env is not None:
-            self._description.publish(String(data=self._arm_env.arm.robot.urdf))
+            self._drawing = ArmMarkers(self._arm_env.arm)
+            self._description.publish(String(data=description_of(self._arm_env.arm.robot)))
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_service(Trigger, '~/save', self._on_save)
         self.create_service(Trigger, '~/export', self._on_export)
@@ -75,13 +79,18 @@ class TrainNode(Node):
         self._states.publish(
             messages.to_joint_state(names, arm.position, arm.velocity, torque, stamp)
         )
-        points = {'tip': (arm.tip_position, 'orange'), 'goal': (env.goal, 'green')}
-        self._markers.publish(messages.to_markers(points, BASE_FRAME, stamp))
+        value, entropy = self.trainer.assess()
+        text = '' if math.isnan(value) else f'Q {value:.2f}  entropy {entropy:.2f}'
+        self._markers.publish(self._drawing.draw(env.goal, text, stamp))
+        self._load.publish(Float64MultiArray(data=relative_torque(arm).tolist()))
+        for name, figure in (('state_value', value), ('state_entropy', entropy)):
+            if not math.isnan(figure):
+                self._figures[name].publish(Float64(data=figure))
 
     def _report(self) -> None:
         values = self.trainer.progress()._asdict()
         for name, publisher in self._figures.items():
-            if not math.isnan(values[name]):
+            if name in values and not math.isnan(values[name]):
                 publisher.publish(Float64(data=float(values[name])))
         line = f'step {values["step"]} of {values["steps"]}'
         status = messages.to_status(self.get_name(), 'ok', line, values)

@@ -1,0 +1,77 @@
+"""The view for RViz shows what the nodes publish: topic, type and durability of every display."""
+
+from pathlib import Path
+
+import yaml
+from rclpy.qos import DurabilityPolicy
+
+VIEW = Path(__file__).resolve().parents[1] / 'config/sac_ros.rviz'
+TYPES = {
+    'rviz_default_plugins/RobotModel': 'std_msgs/msg/String',
+    'rviz_default_plugins/MarkerArray': 'visualization_msgs/msg/MarkerArray',
+    'rviz_default_plugins/PublishPoint': 'geometry_msgs/msg/PointStamped',
+}
+WITHOUT_TOPIC = {'Grid', 'TF', 'Interact', 'MoveCamera'}
+
+
+def parts():
+    manager = yaml.safe_load(VIEW.read_text())['Visualization Manager']
+    return manager, [*manager['Displays'], *manager['Tools']]
+
+
+def topics():
+    """Yield the topic, its message type and its durability in every display and tool."""
+    for part in parts()[1]:
+        kind = part['Class']
+        if kind.rpartition('/')[2] not in WITHOUT_TOPIC:
+            topic = part.get('Topic') or part['Description Topic']
+            yield topic['Value'], TYPES[kind], topic['Durability Policy']
+
+
+def publishers(graph, topic):
+    return graph.node.get_publishers_info_by_topic(topic)
+
+
+def check(graph, wanted):
+    graph.spin_until(lambda: all(publishers(graph, topic) for topic, *_ in wanted), what='topics')
+    for topic, kind, durability in wanted:
+        for info in publishers(graph, topic):
+            assert info.topic_type == kind, topic
+            latched = info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            assert latched or durability == 'Volatile', topic
+
+
+def test_every_display_of_the_simulation_has_its_topic(graph):
+    sim = graph.start('sim_node')
+    wanted = [item for item in topics() if not item[0].startswith(('/train_node', '/policy_node'))]
+    assert {topic for topic, *_ in wanted} == {'/robot_description', '/sim_node/markers'}
+    check(graph, wanted)
+    goal = graph.node.get_subscriptions_info_by_topic('/policy_node/goal')
+    (clicked,) = (item for item in topics() if item[0] == '/policy_node/goal')
+    assert {info.topic_type for info in goal} == {clicked[1]}
+    assert graph.stop(sim) == 0
+
+
+def test_every_display_of_the_training_has_its_topic(graph, tmp_path):
+    arm = Path(__file__).parent / 'data/two_joints.urdf'
+    given = {'arm.model': arm, 'run_dir': tmp_path / 'run', 'compile': 'false'}
+    train = graph.start(
+        'train_node',
+        '--ros-args',
+        *(part for name, value in given.items() for part in ('-p', f'{name}:={value}')),
+    )
+    wanted = [item for item in topics() if not item[0].startswith(('/sim_node', '/policy_node'))]
+    check(graph, wanted)
+    assert graph.stop(train, timeout=60) == 0
+
+
+def test_frames_are_those_of_the_robot():
+    manager, _ = parts()
+    frames = {
+        manager['Global Options']['Fixed Frame'],
+        manager['Views']['Current']['Target Frame'],
+    }
+    frames |= {d['Reference Frame'] for d in manager['Displays'] if 'Reference Frame' in d}
+    assert frames == {'base_link'}
+    model = VIEW.parents[1] / 'sac_ros/models/sac_arm.urdf'
+    assert '<link name="base_link">' in model.read_text()
