@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
@@ -56,7 +56,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/estop', self._on_estop)
         self.create_service(Trigger, '~/reset', self._on_reset)
-        self.create_service(Trigger, '~/reload', self._on_reload)
+        aside = MutuallyExclusiveCallbackGroup()  # while it waits, all else goes on
+        self.create_service(Trigger, '~/reload', self._on_reload, callback_group=aside)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = BackgroundLoader(self, self.config, self._steady)
         self.create_timer(CROWD_PERIOD, self._on_crowd_timer, clock=self._steady)
@@ -257,7 +258,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node; returns the exit status."""
-    return run_node('policy_node', PolicyNode, arguments, EventsExecutor)
+    return run_node('policy_node', PolicyNode, arguments, quick=True)
 
 
 if __name__ == '__main__':
