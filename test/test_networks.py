@@ -8,7 +8,8 @@ import torch
 from sac_ros.config import ArmConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.env import make_problem
-from sac_ros.networks import BOUND, Critics, Features, ForwardKinematics, sample_action
+from sac_ros.features import BOUND, Features, ForwardKinematics
+from sac_ros.networks import Critics, sample_action
 
 SLIDING = """<mujoco><compiler angle="radian"/><worldbody>
   <body name="a" pos=".1 .2 .3" quat=".8 .2 .4 .4"><joint name="turn" axis="1 2 0" pos=".1 0 0"

@@ -9,7 +9,7 @@ from sac_ros.config import SACConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.env import make_problem
 from sac_ros.export import export_policy
-from sac_ros.networks import ForwardKinematics
+from sac_ros.features import ForwardKinematics
 from sac_ros.policy import OnnxPolicy
 from sac_ros.sac import SAC
 from sac_ros.trainer import Trainer

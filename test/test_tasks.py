@@ -16,7 +16,7 @@ from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.envs.tasks import TASKS, task_class
 from sac_ros.errors import EnvError
 from sac_ros.export import export_policy
-from sac_ros.networks import Features
+from sac_ros.features import Features
 from sac_ros.sac import SAC
 
 DOCS = Path(__file__).resolve().parents[1] / 'docs/tasks.md'
