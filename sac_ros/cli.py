@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument('run_dir', type=Path, help='directory of the run')
     export.set_defaults(run=_export)
     add_replay_parser(commands)
-    add_robot_parser(commands)
+    add_robot_parser(commands, add_settings)
     return parser
 
 

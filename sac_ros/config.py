@@ -168,6 +168,8 @@ class TrainConfig(Checked):
     )
     replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
     replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')
+    tensorboard: bool = setting(True, 'write a TensorBoard log into RUN_DIR/log')
+    video: bool = setting(True, 'film an episode of each evaluation into it, where that works')
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)

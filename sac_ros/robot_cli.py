@@ -1,25 +1,34 @@
-"""The command line of robots: `sac_ros inspect-robot`."""
+"""The command line of robots: `sac_ros inspect-robot` and `sac_ros watch`."""
 # ruff: noqa: T201 (a command line prints)
 
 from __future__ import annotations
 
 import argparse
 import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sac_ros.config import ArmConfig, build, settings
-from sac_ros.errors import EnvError
+from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig, build, settings
+from sac_ros.errors import ConfigError, EnvError
 
 if TYPE_CHECKING:
     from sac_ros.envs.arm import SimArm
+    from sac_ros.envs.env import ArmEnv
     from sac_ros.envs.robot import Robot
+    from sac_ros.evaluation import Act
 
 DRAWN_SIZE = (960, 720)  # pixels
 
 
-def add_robot_parser(commands: Any) -> None:
-    """Add the command to the subparsers of the program."""
+def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
+    """Add the commands to the subparsers of the program.
+
+    Args:
+        commands: what `add_subparsers` gave.
+        add_settings: adds an option per setting of a configuration class, under a prefix.
+    """
     inspect = commands.add_parser(
         'inspect-robot',
         help='show what a URDF or MJCF file is as a robot, and draw it',
@@ -37,6 +46,22 @@ def add_robot_parser(commands: Any) -> None:
             inspect.add_argument(option, dest=item.name, default='', metavar='TEXT', help=text)
     inspect.set_defaults(run=_inspect)
 
+    watch = commands.add_parser(
+        'watch',
+        help='see a policy at work, in a window or as a video',
+        description="Play a policy in MuJoCo's viewer where there is a screen; write a video "
+        'where there is none, or where --output asks for one.',
+    )
+    watch.add_argument('policy', type=Path, help='the ONNX file')
+    watch.add_argument('--episodes', type=int, default=3, help='how many (default: 3)')
+    watch.add_argument(
+        '--output', type=Path, help='the video, .gif or .mp4 (default: a window if there is one)'
+    )
+    add_settings(watch, ArmConfig, 'arm.')
+    add_settings(watch, TaskConfig, 'task.')
+    add_settings(watch, RealismConfig, 'realism.')
+    watch.set_defaults(run=_watch)
+
 
 def _inspect(options: argparse.Namespace) -> int:
     from sac_ros.envs.arm import SimArm
@@ -53,6 +78,59 @@ def _inspect(options: argparse.Namespace) -> int:
     else:
         print(f'\npicture {picture}')
     return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    if options.episodes < 1:
+        raise ConfigError(f'--episodes is {options.episodes}; it must be at least 1')
+    from sac_ros.envs import has_screen
+    from sac_ros.envs.env import ArmEnv
+    from sac_ros.evaluation import FIRST_SEED, onnx_action
+    from sac_ros.policy import OnnxPolicy
+    from sac_ros.training_log import film
+    from sac_ros.video import default_suffix, write_video
+
+    policy = OnnxPolicy(options.policy)
+    known = {item.name for item in settings(TrainConfig)}
+    config = build(TrainConfig, {k: v for k, v in vars(options).items() if k in known})
+    env = ArmEnv(config, render_mode='rgb_array')
+    policy.spec.check_same(env.policy_spec, f'policy {options.policy}', 'the environment')
+    act = onnx_action(policy, policy.spec)
+    if options.output is None and has_screen():
+        play(env, act, options.episodes)
+        return 0
+    output = options.output or Path(options.policy.with_suffix(default_suffix()).name)
+    frames = [
+        frame
+        for episode in range(options.episodes)
+        for frame in film(env, act, FIRST_SEED + episode)
+    ]
+    write_video(output, frames, config.arm.control_period)
+    env.close()
+    print(f'{options.episodes} episodes in {output}')
+    return 0
+
+
+def play(env: ArmEnv, act: Act, episodes: int) -> None:
+    """Show episodes in MuJoCo's viewer in real time, until they are over or it is closed."""
+    import mujoco.viewer
+
+    from sac_ros.envs.picture import add_goal
+    from sac_ros.evaluation import FIRST_SEED
+
+    period = env.arm.config.control_period
+    with mujoco.viewer.launch_passive(env.arm.model, env.arm.data) as viewer:
+        for episode in range(episodes):
+            observation, _ = env.reset(seed=FIRST_SEED + episode)
+            ended, due = False, time.monotonic()
+            while viewer.is_running() and not ended:
+                observation, _, terminated, truncated, _ = env.step(act(observation))
+                ended = terminated or truncated
+                viewer.user_scn.ngeom = 0
+                add_goal(viewer.user_scn, env.goal, env.task.config.success_radius)
+                viewer.sync()
+                due += period
+                time.sleep(max(0.0, due - time.monotonic()))
 
 
 def describe(arm: SimArm) -> str:

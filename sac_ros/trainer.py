@@ -24,10 +24,12 @@ from sac_ros.export import export_policy
 from sac_ros.replay import ReplayReader, ReplayWriter
 from sac_ros.sac import SAC, compiled
 from sac_ros.spec import PolicySpec, Transition
+from sac_ros.training_log import TrainingLog
 
 EPISODES = 10**6  # more than any run has, so that seeds of two runs stay apart
 RECENT = 20  # episodes that the running figures average over
 RATE_SECONDS = 20.0  # [s] that rates are taken over
+LOG_STEPS = 250  # environment steps between two rows of the TensorBoard log
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
 
 
@@ -103,12 +105,16 @@ class Trainer:
             True when all steps are done, False when it was asked to stop before.
         """
         self.run_dir.mkdir(parents=True, exist_ok=True)
+        self._log = TrainingLog(self.config)
         self._started = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque([(self._started, self.step)])
         with self._open_replay() as replay:
             self._experience = Experience(replay, self._cursor)
             self._rows = torch.empty(self.config.sac.batch_size, replay.words)
-            self._collect(on_step)
+            try:
+                self._collect(on_step)
+            finally:
+                self._log.close()
             self.save()
         return self.step >= self.config.steps
 
@@ -232,9 +238,14 @@ class Trainer:
             self._returns.append(self._return)
             self._successes.append(float(info.get('is_success', np.nan)))
             self._return = 0.0
+        if self.step % LOG_STEPS == 0:
+            figures = {name: float(value) for name, value in self._metrics.items()}
+            progress = self.progress()._asdict()
+            self._log.progress(self.step, figures | progress)
         if self.step % self.config.eval_every == 0:
             self.evaluation = self.evaluate(self.config.eval_episodes)
             self._record(self.evaluation)
+            self._log.evaluation(self.step, self.evaluation, self._mean_action)
             self._saved = -math.inf
         return np.asarray(following, np.float32)
 

@@ -11,8 +11,28 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'sac_ros'
 # A module imports from floors below it, or from its own.
 FLOORS = {
     0: ('__init__', 'spec', 'config', 'errors'),
-    1: ('networks', 'features', 'replay', 'policy', 'policy_file', 'safety', 'supervisor', 'envs'),
-    2: ('sac', 'export', 'checkpoint', 'controller', 'simulator', 'evaluation', 'experience'),
+    1: (
+        'event_log',
+        'video',
+        'networks',
+        'features',
+        'replay',
+        'policy',
+        'policy_file',
+        'safety',
+        'supervisor',
+        'envs',
+    ),
+    2: (
+        'training_log',
+        'sac',
+        'export',
+        'checkpoint',
+        'controller',
+        'simulator',
+        'evaluation',
+        'experience',
+    ),
     3: ('trainer', 'report'),
     4: ('cli', 'robot_cli', '__main__', 'ros'),
 }

@@ -25,14 +25,24 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     metadata = {'render_modes': ['rgb_array']}  # noqa: RUF012 (Gymnasium's own form)
 
-    def __init__(self, config: TrainConfig, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        render_mode: str | None = None,
+        size: tuple[int, int] = (640, 480),
+    ) -> None:
+        """Load robot and task; pictures are `size` (width, height) pixels.
+
+        Raises:
+            SacRosError: the robot or the task cannot be used.
+        """
         self.arm = make_arm(config.arm, config.realism)
         period = config.arm.control_period
         self.task = make_task(self.arm, config.task, period)
         self.policy_spec = arm_spec(
             self.arm.robot, self.task.fields, period, config.arm.gravity_compensation
         )
-        self.render_mode = render_mode
+        self.render_mode, self._size = render_mode, size
         self._camera: Camera | None = None
         self._episode_steps = config.task.episode_steps
         self._substeps = max(1, round(config.arm.control_period / config.arm.timestep))
@@ -87,10 +97,16 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return a picture (height, width, 3) of arm and goal in the mode rgb_array."""
-        if self.render_mode is None:
-            return None
+        return None if self.render_mode is None else self.draw()
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Return a picture (height, width, 3) of arm and goal.
+
+        Raises:
+            EnvError: there is nothing to draw with.
+        """
         if self._camera is None:
-            self._camera = Camera(self.arm)
+            self._camera = Camera(self.arm, *self._size)
         return self._camera.draw(self.goal, self.task.config.success_radius)
 
     def close(self) -> None:

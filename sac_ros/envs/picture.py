@@ -44,21 +44,25 @@ class Camera:
         """Return a picture (height, width, 3) uint8, with the goal (3,) [m] as a ball."""
         self._renderer.update_scene(self._arm.data, self._view)
         if goal is not None:
-            scene = self._renderer.scene
-            mujoco.mjv_initGeom(
-                scene.geoms[scene.ngeom],
-                int(mujoco.mjtGeom.mjGEOM_SPHERE),
-                np.full(3, radius),
-                np.asarray(goal, np.float64),
-                np.eye(3).ravel(),
-                np.array(GOAL_COLOUR, np.float32),
-            )
-            scene.ngeom += 1
+            add_goal(self._renderer.scene, goal, radius)
         return np.array(self._renderer.render(), np.uint8)
 
     def close(self) -> None:
         """Let the drawing surface go."""
         self._renderer.close()
+
+
+def add_goal(scene: mujoco.MjvScene, goal: NDArray[np.float64], radius: float) -> None:
+    """Put a ball of that radius [m] at the goal (3,) [m] into a scene."""
+    mujoco.mjv_initGeom(
+        scene.geoms[scene.ngeom],
+        int(mujoco.mjtGeom.mjGEOM_SPHERE),
+        np.full(3, radius),
+        np.asarray(goal, np.float64),
+        np.eye(3).ravel(),
+        np.array(GOAL_COLOUR, np.float32),
+    )
+    scene.ngeom += 1
 
 
 def _surroundings(arm: SimArm) -> tuple[NDArray[np.float64], float]:

@@ -1,0 +1,127 @@
+"""Looking without ROS: a video of a policy, and a TensorBoard log that TensorBoard can read."""
+
+import shutil
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+from policy_files import linear_policy, save
+
+from sac_ros.cli import main
+from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm import SimArm
+from sac_ros.envs.picture import Camera
+from sac_ros.envs.reach import reach_spec
+from sac_ros.envs.robot import load_robot
+from sac_ros.errors import ConfigError, EnvError
+from sac_ros.event_log import EventLog, crc32c
+from sac_ros.trainer import Trainer
+from sac_ros.video import gif, write_video
+
+
+@pytest.fixture(scope='module')
+def drawing():
+    """Skip where MuJoCo has nothing to draw with."""
+    try:
+        Camera(SimArm(ArmConfig())).close()
+    except EnvError as error:
+        pytest.skip(str(error))
+
+
+def records(path):
+    """Yield the messages of an event file, their checksums checked."""
+    content, place = path.read_bytes(), 0
+    while place < len(content):
+        (length,) = struct.unpack_from('<Q', content, place)
+        for start, size in ((place, 8), (place + 12, length)):
+            crc = crc32c(content[start : start + size])
+            masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+            assert struct.unpack_from('<I', content, start + size) == (masked,)
+        yield content[place + 12 : place + 12 + length]
+        place += length + 16
+
+
+def read_log(folder):
+    """Return tags and scalars of a log with TensorBoard's own reader, where it is installed."""
+    accumulators = pytest.importorskip(
+        'tensorboard.backend.event_processing.event_accumulator',
+        reason='tensorboard is not installed: pip install tensorboard',
+    )
+    log = accumulators.EventAccumulator(str(folder), size_guidance={'scalars': 0, 'images': 0})
+    return log.Reload()
+
+
+def test_checksum_is_that_of_the_standard():
+    assert crc32c(b'123456789') == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+
+
+def test_every_event_is_whole(tmp_path):
+    with EventLog(tmp_path) as log:
+        log.scalars(3, {'a/b': 1.5, 'c': -2.0})
+        log.picture(300, 'view', b'GIF89a', 7, 5)
+    version, scalars, picture = records(log.path)
+    assert version.endswith(b'brain.Event:2')
+    assert b'a/b' in scalars and struct.pack('<f', 1.5) in scalars
+    assert b'view' in picture and b'GIF89a' in picture
+
+
+def test_tensorboard_reads_it(tmp_path):
+    frames = [np.full((20, 30, 3), shade, np.uint8) for shade in (0, 100, 200)]
+    with EventLog(tmp_path) as log:
+        for step in (1, 1_000_000):
+            log.scalars(step, {'train/x': step / 2})
+        log.picture(7, 'eval/video', gif(frames, 0.05), 30, 20)
+    read = read_log(tmp_path)
+    assert [(e.step, e.value) for e in read.Scalars('train/x')] == [(1, 0.5), (1_000_000, 5e5)]
+    (image,) = read.Images('eval/video')
+    assert (image.step, image.width, image.height) == (7, 30, 20)
+    assert image.encoded_image_string.startswith(b'GIF89a')
+
+
+def test_a_run_logs_under_the_usual_names_and_films_its_evaluations(tmp_path, drawing):
+    config = TrainConfig(
+        run_dir=str(tmp_path / 'run'),
+        steps=300,
+        learning_starts=100,
+        eval_every=300,
+        eval_episodes=1,
+        compile=False,
+        sac=SACConfig(hidden=16, batch_size=16),
+        task=TaskConfig(episode_steps=20),
+    )
+    Trainer(config).run()
+    (file,) = (tmp_path / 'run/log').iterdir()
+    content = b''.join(records(file))
+    for name in ('rollout/ep_rew_mean', 'train/ent_coef', 'train/critic_loss', 'eval/mean_reward'):
+        assert name.encode() in content
+    start = content.index(b'GIF89a')
+    (tmp_path / 'video.gif').write_bytes(content[start:])
+    assert Image.open(tmp_path / 'video.gif').n_frames > 5
+
+
+def test_watch_writes_a_video_where_there_is_no_screen(tmp_path, monkeypatch, capsys, drawing):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    monkeypatch.chdir(tmp_path)
+    moves = linear_policy(reach_spec(load_robot(), 0.05, True), bias=[2, 2, 1, 0.5, 0.5, 0.5])
+    policy = save(moves, tmp_path / 'policy.onnx')
+    settings = ['--task.episode_steps', '15', '--episodes', '2']
+    assert main(['watch', str(policy), *settings, '--output', 'a.gif']) == 0
+    assert Image.open('a.gif').n_frames > 15
+    assert Image.open('a.gif').size == (640, 480)
+    assert main(['watch', str(policy), *settings]) == 0
+    made = 'policy.mp4' if shutil.which('ffmpeg') else 'policy.gif'
+    assert (tmp_path / made).stat().st_size > 1000
+    assert made in capsys.readouterr().out
+    assert main(['watch', str(policy), '--episodes', '0']) == 2
+
+
+def test_a_video_of_another_kind_is_refused(tmp_path):
+    frames = [np.zeros((8, 8, 3), np.uint8)]
+    with pytest.raises(ConfigError, match='written as'):
+        write_video(tmp_path / 'a.avi', frames, 0.05)
+    if shutil.which('ffmpeg') is None:
+        with pytest.raises(ConfigError, match='needs the program ffmpeg'):
+            write_video(tmp_path / 'a.mp4', frames, 0.05)
