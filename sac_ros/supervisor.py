@@ -72,7 +72,7 @@ class Supervisor:
         self._ramp_start = 0.0
         self._was_stale = False
         self._hold_up = max(config.hold_up, self._fault_after)
-        self._checked: float | None = None  # last check while active
+        self._checked: float | None = None  # last sign of life of this program while active
         self._latch: tuple[State, str] | None = None  # what only `reset` takes away
 
     @property
@@ -99,6 +99,7 @@ class Supervisor:
 
     def good_state(self, now: float) -> None:
         """Note that a joint state arrived in which nothing is wrong."""
+        self._awake(now)
         if self._age(now) > self._fault_after:
             self._healthy_since = now
         self._seen, self._was_stale = now, False
@@ -118,13 +119,9 @@ class Supervisor:
         """Watch for silence; call this at least every few milliseconds.
 
         Silence must show in two checks running before it counts: in between, joint states that
-        were waiting while this process itself was held up have been handled. A long hold-up is a
-        fault of its own: the robot may have stopped by itself and must not start again unasked.
+        were waiting while this process itself was held up have been handled.
         """
-        held_up = 0.0 if self._checked is None else now - self._checked
-        self._checked = now
-        if self.moving and held_up > self._hold_up:
-            self.fault(f'this program was held up for more than {self._hold_up:g} s')
+        self._awake(now)
         age, stale = self._age(now), self.silent(now)
         if self.moving and stale and self._was_stale:
             if age > self._fault_after:
@@ -191,6 +188,16 @@ class Supervisor:
         self._latch = None
         if self.state in LATCHED:
             self._enter(State.READY, 'reset')
+
+    def _awake(self, now: float) -> None:
+        """Watch for a long hold-up of this program, which is a fault of its own.
+
+        The robot may have stopped by itself and must not start again unasked.
+        """
+        held_up = 0.0 if self._checked is None else now - self._checked
+        self._checked = now
+        if self.moving and held_up > self._hold_up:
+            self.fault(f'this program was held up for more than {self._hold_up:g} s')
 
     def _refusal(self, now: float) -> str:
         if self.state is not State.READY:

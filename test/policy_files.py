@@ -51,8 +51,7 @@ def linear_policy(
     opsets += [helper.make_opsetid(domain, 1)] if domain else []
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     golden = golden_of(spec, weight, bias) if weight.shape[0] == spec.n_observation else ''
-    good = {SPEC_KEY: spec.to_json(), PARITY_KEY: '1e-7', GOLDEN_KEY: golden}
-    helper.set_model_props(model, good if metadata is None else metadata)
+    helper.set_model_props(model, meta(spec, golden) if metadata is None else metadata)
     return model
 
 
@@ -60,7 +59,17 @@ def golden_of(spec, weight, bias):
     """Golden vectors of such a policy, as they stand in the metadata."""
     observation = np.random.default_rng(3).normal(size=(4, spec.n_observation))
     torque = np.array(spec.torque_limit) * np.tanh(observation @ weight + bias)
+    return golden_json(observation, torque)
+
+
+def golden_json(observation, torque):
+    """Golden vectors as text."""
     return json.dumps({'observation': observation.tolist(), 'torque': torque.tolist()})
+
+
+def meta(spec, golden):
+    """Metadata with which a file is accepted."""
+    return {SPEC_KEY: spec.to_json(), PARITY_KEY: '1e-7', GOLDEN_KEY: golden}
 
 
 def save(model, path):

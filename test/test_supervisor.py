@@ -102,10 +102,12 @@ def test_being_held_up_is_not_silence(running):
     assert running.supervisor.state is State.RUN
 
 
-def test_being_held_up_for_long_is_a_fault(running):
+@pytest.mark.parametrize('first', ['check', 'good_state'])
+def test_being_held_up_for_long_is_a_fault(running, first):
     """After SIGSTOP and SIGCONT: the robot has stopped by itself and must not start again."""
     running.now += 0.5
-    running.supervisor.check(running.now)
+    getattr(running.supervisor, first)(running.now)
+    assert running.share() == 0
     running.supervisor.good_state(running.now)
     assert running.supervisor.state is State.FAULT
     assert 'held up' in running.supervisor.reason

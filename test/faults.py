@@ -1,0 +1,305 @@
+"""Faults, each really injected over DDS or on the file, and what the policy node does.
+
+    python test/faults.py [--only NAME] [--write]
+
+runs the long form; --write puts the table into docs/safety.md. The tests run the short form.
+"""
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from fault_rig import COMMAND, GOALS, SPEC, TICK, TIMEOUT, fragile_policy, require
+from policy_files import linear_policy, reach_spec, save
+from std_msgs.msg import Float64MultiArray
+
+BAD = (math.nan, math.inf, -math.inf)
+FLOOD = """
+import sys, time, rclpy
+from sensor_msgs.msg import JointState
+rclpy.init()
+node = rclpy.create_node('flood')
+publisher = node.create_publisher(JointState, '/joint_states', 1)
+message = JointState(name=['j1', 'j2', 'j3'], position=[0.1, 0.2, 0.3], velocity=[0.0] * 3)
+while not publisher.get_subscription_count():
+    time.sleep(0.01)
+start, sent, end = time.perf_counter(), 0, time.perf_counter() + float(sys.argv[1])
+while (now := time.perf_counter()) < end:
+    while sent < 10_000 * (now - start):
+        publisher.publish(message)
+        sent += 1
+    time.sleep(0.0002)
+print(sent / (time.perf_counter() - start))
+"""
+
+
+def ms(seconds):
+    return f'{1000 * seconds:.0f} ms'
+
+
+def state_stops(rig, long):
+    times = []
+    for _ in range(10 if long else 1):
+        rig.run()
+        times.append(rig.faults(lambda: None, 'silence'))
+    slack = 0.1 if not long else 0.02
+    require(max(times) <= TIMEOUT + 2 * TICK + slack, f'safe only after {times}')
+    return f'FAULT, fallback after at most {ms(max(times))} (stated: {ms(TIMEOUT)} and two ticks)'
+
+
+def changed(rig, **columns):
+    def make():
+        message = rig.good()
+        for name, value in columns.items():
+            setattr(message, name, value)
+        return message
+
+    return make
+
+
+def not_finite(rig, long):
+    times = []
+    for column, good in (('position', rig.position), ('velocity', [0.0] * 3)):
+        for index in range(3):
+            for bad in BAD if long or index == 0 else (math.nan,):
+                values = list(good)
+                values[index] = bad
+                rig.run()
+                times.append(rig.faults(changed(rig, **{column: values}), f'{column}[{index}]'))
+    return f'FAULT {len(times)} of {len(times)}, fallback after at most {ms(max(times))}'
+
+
+def effort_not_finite(rig, long):
+    rig.run()
+    for bad in BAD:
+        rig.goes_on(changed(rig, effort=[bad] * 3), 'effort')
+    return 'no change: effort is never read'
+
+
+def shuffled(rig, long):
+    rig.run()
+    orders = ((2, 0, 1), (1, 0, 2), (2, 1, 0))
+    for order in orders:
+        names = [SPEC.joint_names[i] for i in order]
+        position = [rig.position[i] for i in order]
+        rig.goes_on(changed(rig, name=names, position=position), f'order {order}')
+    return 'the same torque, bit for bit'
+
+
+def misfits(rig, long):
+    two = {'name': ['j1', 'j2'], 'position': [0.1, 0.2], 'velocity': [0.0] * 2}
+    cases = {
+        'missing': two,
+        'duplicated': {'name': ['j1', 'j2', 'j2']},
+        'short positions': {'position': [0.1, 0.2]},
+        'short velocities': {'velocity': [0.0]},
+        'no velocities': {'velocity': []},
+        'empty': {'name': [], 'position': [], 'velocity': []},
+    }
+    times = []
+    for what, columns in cases.items():
+        rig.run()
+        times.append(rig.faults(changed(rig, **columns), what))
+    return f'FAULT {len(times)} of {len(times)}, fallback after at most {ms(max(times))}'
+
+
+def stamps(rig, long):
+    """A clock that is wrong or jumps changes nothing; a stamp that stands still is silence."""
+    rig.run()
+    now, count = int(time.time()), iter(range(10**9))
+    for offset in (-(10**6), 0, 10**6, -3600):
+
+        def make(offset=offset):
+            message = rig.good()
+            message.header.stamp = Time(sec=now + offset, nanosec=next(count))
+            return message
+
+        rig.goes_on(make, f'stamps {offset} s off')
+    message = rig.good()
+    message.header.stamp = Time(sec=now)
+    seconds = rig.faults(lambda: message, 'frozen stamp')
+    return f'old, future, jumping: no change; standing still: FAULT after {ms(seconds)}'
+
+
+def too_fast(rig, long):
+    rig.run()
+    seconds = rig.faults(changed(rig, velocity=[0.0, 6.1, 0.0]), 'too fast')
+    rig.run()
+    rig.message = changed(rig, velocity=[4.1, 0.0, 0.0])  # torque at j1 is positive
+    rig.graph.spin_until(lambda: rig.commands[-1][0] == 0, what='no torque that speeds up')
+    require(rig.state == 'RUN' and rig.commands[-1][2] != 0, 'over the velocity limit')
+    return f'over 1.5 times the limit: FAULT after {ms(seconds)}; over it: that torque is gone'
+
+
+def at_a_limit(rig, long):
+    rig.run()
+    rig.message = changed(rig, position=[1.99, 0.2, 0.3])
+    rig.graph.spin_until(lambda: rig.commands[-1][0] == 0, what='no outward torque')
+    require(rig.state == 'RUN' and rig.commands[-1][2] > 0, 'at a joint limit')
+    return 'outward torque gone at once, the other joints unchanged'
+
+
+def output_not_finite(rig, long):
+    times = []
+    for goal in GOALS.values():
+        for axis in 'xyz':
+            rig.run()
+            start = time.monotonic()
+            rig.goal(**{axis: goal})
+            rig.wait('FAULT')
+            times.append(rig.safe_after(start))
+            rig.stays_safe(f'goal {axis} {goal}')
+    return f'FAULT {len(times)} of {len(times)}, fallback after at most {ms(max(times))}'
+
+
+def goal_not_finite(rig, long):
+    rig.run()
+    for bad in BAD:
+        rig.goal(y=bad)
+        rig.goes_on(rig.good, f'goal {bad}')
+    return 'refused with a line in the log, no change'
+
+
+def second_publisher(rig, long):
+    times = []
+    for _ in range(5 if long else 1):
+        rig.run()
+        start = time.monotonic()
+        other = rig.graph.node.create_publisher(Float64MultiArray, COMMAND, 1)
+        rig.wait('FAULT')
+        times.append(time.monotonic() - start)
+        rig.stays_safe('second publisher')
+        refusal = rig.call('enable', data=True).message
+        require(refusal, 'enabled beside another publisher')
+        rig.graph.node.destroy_publisher(other)
+    require(max(times) < 1.0, f'noticed after {times}')
+    return f'FAULT after at most {ms(max(times))}'
+
+
+def flood(rig, long):
+    """An emergency stop in the midst of ten thousand joint states a second."""
+    rig.run()
+    seconds = 10 if long else 1.5
+    process = subprocess.Popen(
+        [sys.executable, '-c', FLOOD, str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        rig.graph.spin_until(
+            lambda: rig.graph.node.count_publishers('/joint_states') == 2, what='flood'
+        )
+        rig.graph.spin_for(0.7 * seconds)
+        require(rig.state == 'RUN', f'flood: state {rig.state}')
+        start = time.monotonic()
+        rig.call('estop')
+        rig.wait('ESTOP')
+        stopped = rig.safe_after(start)
+        rate = float(process.communicate(timeout=30)[0])
+    finally:
+        process.kill()
+        process.wait()
+    require(stopped < 1.0, f'stopped after {stopped} s')
+    rig.stays_safe('flood', 'ESTOP')
+    return f'goes on at {rate:.0f} messages/s; ESTOP obeyed within {ms(stopped)}'
+
+
+def damaged_files(rig, long):
+    """The policy in use stays when the file of the next one is bad."""
+    rig.run()
+    path = Path(rig.policy)
+    good, before = path.read_bytes(), rig.commands[-1]
+    rng = np.random.default_rng(0)
+    many = 40 if long else 2
+    bad = [good[: rng.integers(len(good))] for _ in range(many)]
+    for at in rng.integers(len(good), size=many):
+        flipped = bytearray(good)
+        flipped[at] ^= 1 << at % 8
+        bad.append(bytes(flipped))
+    external = linear_policy(reach_spec(3))
+    external.graph.initializer[0].external_data.add(key='location', value='../../etc/passwd')
+    others = (linear_policy(reach_spec(3), n_input=4), linear_policy(reach_spec(4)), external)
+    for model in (*others, linear_policy(reach_spec(3, model_hash='another'))):
+        bad.append(Path(save(model, path)).read_bytes())
+    for data in bad:
+        path.write_bytes(data)
+        answer = rig.call('reload')
+        require(not answer.success and rig.state == 'RUN', answer.message)
+    require((rig.commands[-1] == before).all(), 'another torque')
+    path.write_bytes(good)
+    return f'{len(bad)} of {len(bad)} refused on reload, the running policy unchanged'
+
+
+def reload_running(rig, long):
+    rig.run()
+    seen = len(rig.commands)
+    before = rig.commands[-1]
+    fragile_policy(rig.policy, bias=(-1.0, 1.0, 0.0))
+    require(rig.call('reload').success, 'reload')
+    wanted = 5 * np.tanh(np.array([-1.0, 1.0, 0.0]) + rig.position)
+    rig.graph.spin_until(lambda: np.allclose(rig.commands[-1], wanted), what='the new policy')
+    gaps = np.diff(rig.arrivals[seen:])
+    fragile_policy(rig.policy)
+    require(rig.call('reload').success, 'reload')
+    rig.graph.spin_until(lambda: np.allclose(rig.commands[-1], before), what='the old policy')
+    return f'swapped between two ticks and ramped; longest gap between commands {ms(gaps.max())}'
+
+
+def stopped_process(rig, long):
+    rig.run()
+    rig.process.send_signal(signal.SIGSTOP)
+    rig.graph.spin_for(0.8)
+    rig.process.send_signal(signal.SIGCONT)
+    rig.wait('FAULT')
+    rig.stays_safe('SIGSTOP')
+    return 'FAULT on waking, nothing moves'
+
+
+def wrong_parameters(rig, long):
+    cases = ('safety.torque_scale:=1.5', 'safety.torque_rate:=.nan', 'safety.damping:=-1.0',
+             'supervision.state_timeout:=.inf')  # fmt: skip
+    for case in cases if long else cases[:2]:
+        command = [sys.executable, '-m', 'sac_ros.ros.policy_node', '--ros-args', '-p', case]
+        result = subprocess.run(command, check=False, capture_output=True, timeout=60)
+        require(result.returncode == 2, f'{case}: status {result.returncode}')
+    return 'one line, exit status 2, nothing published'
+
+
+def signals(rig, long):
+    for number in (signal.SIGTERM, signal.SIGINT) if long else (signal.SIGTERM,):
+        rig.run()
+        rig.graph.stop(rig.process, number)
+        rig.graph.spin_for(0.2)
+        tail = rig.commands[-3:]
+        require(not np.any(tail), f'last words {tail}')
+        rig.state = ''
+        rig.start()
+        rig.wait('READY')
+        rig.graph.spin_for(0.3)
+        require(rig.state == 'READY' and not rig.commands[-1].any(), 'moved after a restart')
+    return 'the fallback five times, status 0; started again: READY, moves only when enabled'
+
+
+# What is injected, in the order in which one node goes through all of it.
+CASES = {
+    'joint states stop': state_stops,
+    'NaN, Inf, -Inf at each position and velocity': not_finite,
+    'NaN, Inf, -Inf as effort': effort_not_finite,
+    'joints in another order': shuffled,
+    'joints missing, duplicated, short or empty arrays': misfits,
+    'stamps old, in the future, jumping, standing still': stamps,
+    'joints too fast': too_fast,
+    'a joint at its limit': at_a_limit,
+    'NaN, Inf, -Inf at each output of the policy': output_not_finite,
+    'a goal that is not finite': goal_not_finite,
+    'a second publisher of commands': second_publisher,
+    '10 000 joint states a second, then an emergency stop': flood,
+    'files cut, bit-flipped, external data, other shapes, other robot': damaged_files,
+    'another policy while running': reload_running,
+    'SIGSTOP, then SIGCONT': stopped_process,
+    'parameters out of range and NaN': wrong_parameters,
+    'SIGTERM, SIGINT, a restart': signals,
+}
