@@ -181,6 +181,26 @@ def test_servos_become_torque_motors_with_the_least_of_their_limits(tmp_path):
     assert arm.data.qfrc_actuator.max() <= 30 + 1e-9
 
 
+def test_a_gripper_that_a_tendon_drives_is_held_and_the_tip_is_the_hand(tmp_path):
+    file = tmp_path / 'hand.xml'
+    finger = '<body name="{0}"><joint name="{0}" type="slide" axis="0 {1} 0" range="0 .04"/>{2}'
+    shape = '<geom size=".01" mass=".1"/></body>'
+    file.write_text(f"""<mujoco><worldbody><body name="arm"><joint name="j1" axis="0 0 1"
+      armature=".1"/><geom size=".1" mass="1"/><body name="hand" pos="0 0 .3">
+      {finger.format('left', 1, shape)}{finger.format('right', -1, shape)}</body></body>
+      </worldbody><tendon><fixed name="split"><joint joint="left" coef=".5"/>
+      <joint joint="right" coef=".5"/></fixed></tendon>
+      <equality><joint joint1="left" joint2="right"/></equality>
+      <actuator><general joint="j1" biastype="affine" gainprm="50" biasprm="0 -50 -5"
+      forcerange="-9 9"/><general tendon="split" forcerange="-99 99"/></actuator>
+      <sensor><jointpos joint="left"/></sensor>
+      <keyframe><key qpos="0 .04 .04" ctrl="0 255"/></keyframe></mujoco>""")
+    robot = load_robot(str(file))
+    assert (robot.joint_names, robot.tip, robot.torque_limit) == (('j1',), 'hand', (9,))
+    assert set(dict(robot.held)) == {'left', 'right'}
+    assert SimArm(ArmConfig(), robot).model.nv == 1
+
+
 def test_xacro_is_run_or_asked_for(tmp_path):
     file = tmp_path / 'arm.urdf.xacro'
     file.write_text("""<robot name="x" xmlns:xacro="http://www.ros.org/wiki/xacro">

@@ -39,20 +39,22 @@ def path_to(model: mujoco.MjModel, body: int) -> list[int]:
     return path
 
 
-def last_body(model: mujoco.MjModel, joint: int, stop_at_joints: bool) -> str:
+def last_body(model: mujoco.MjModel, joint: int, ends: set[str]) -> str:
     """Follow first children from a joint's body to the end of the chain.
+
+    It ends at the latest where it forks into bodies that move on their own: a hand with fingers.
 
     Args:
         model: where.
         joint: the joint's number.
-        stop_at_joints: whether a child that moves on its own, such as a finger, ends the chain.
+        ends: joints that are beyond the end, such as those of a finger.
     """
     body = int(model.jnt_bodyid[joint])
+    beyond = {int(model.joint(name).bodyid[0]) for name in ends}
     while True:
-        children = np.flatnonzero(model.body_parentid == body)
-        if stop_at_joints:
-            children = children[model.body_jntnum[children] == 0]
-        if not len(children):
+        below = np.flatnonzero(model.body_parentid == body)
+        children = [c for c in below if c not in beyond]
+        if not children or np.count_nonzero(model.body_jntnum[below]) > 1:
             return str(model.body(body).name)
         body = int(children[0])
 

@@ -91,7 +91,8 @@ def load_robot(
         raise ModelError(f'{file} has no hinge or slide joint to drive')
     chosen = _chosen(source, names, joints, file)
     limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
-    tip = tip or last_body(model, movable[names.index(chosen[-1])], stop_at_joints=bool(joints))
+    last = [name for name in chosen if name in limit] or chosen
+    tip = tip or last_body(model, movable[names.index(last[-1])], set(names) - set(chosen))
     chosen = _with_limits(model, chosen, limit, tip=tip, named=bool(joints), file=file)
     turned = [name for name in servos(model) if name in chosen]
     if turned:

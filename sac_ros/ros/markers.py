@@ -8,11 +8,12 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
 from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.ros.messages import to_markers
+from sac_ros.ros.messages import to_joint_state, to_markers
 
 Vector = NDArray[np.float64]
 TRAIL = 150  # places of the tip that are kept
@@ -81,6 +82,23 @@ def relative_torque(arm: SimArm) -> Vector:
     """Return the torque of each joint (n,) as a share of its limit."""
     share: Vector = arm.applied_torque / np.array(arm.robot.torque_limit)
     return share
+
+
+def arm_state(arm: SimArm, stamp: Time) -> JointState:
+    """Make the joint state of an arm as its sensors see it, the held joints of a URDF included.
+
+    RViz wants all joints; policies find theirs by name.
+    """
+    held = dict(arm.robot.held) if arm.robot.urdf else {}
+    position, velocity = arm.sense()
+    still = np.zeros(len(held))
+    return to_joint_state(
+        (*arm.robot.joint_names, *held),
+        np.concatenate((position, list(held.values()))),
+        np.concatenate((velocity, still)),
+        np.concatenate((arm.applied_torque, still)),
+        stamp,
+    )
 
 
 def _draw_text(text: str, tip: Vector, header: Header) -> Marker:

@@ -23,7 +23,7 @@ from visualization_msgs.msg import MarkerArray
 from sac_ros.envs.urdf_export import description_of
 from sac_ros.errors import ConfigError, SpecMismatch
 from sac_ros.ros import messages
-from sac_ros.ros.markers import ArmMarkers, relative_torque
+from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.simulator import SimConfig, Simulator
@@ -145,19 +145,7 @@ class SimNode(ClosingNode):
         arm, stamp = self.simulator.arm, self._stamp()
         if self._tells_time:
             self._clock_publisher.publish(ClockMessage(clock=stamp))
-        # RViz wants all joints of a URDF; policies find theirs by name.
-        held = dict(arm.robot.held) if arm.robot.urdf else {}
-        position, velocity = arm.sense()
-        still = np.zeros(len(held))
-        self._states.publish(
-            messages.to_joint_state(
-                (*arm.robot.joint_names, *held),
-                np.concatenate((position, list(held.values()))),
-                np.concatenate((velocity, still)),
-                np.concatenate((arm.applied_torque, still)),
-                stamp,
-            )
-        )
+        self._states.publish(arm_state(arm, stamp))
 
     def _stamp(self) -> Time:
         if self._tells_time:

@@ -25,7 +25,7 @@ from sac_ros.envs.env import ArmEnv
 from sac_ros.envs.urdf_export import description_of
 from sac_ros.errors import SacRosError
 from sac_ros.ros import messages
-from sac_ros.ros.markers import ArmMarkers, relative_torque
+from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import StopRequest, run_ros
 from sac_ros.trainer import Trainer
@@ -75,10 +75,7 @@ class TrainNode(Node):
 
     def _show_arm(self, env: ArmEnv) -> None:
         arm, stamp = env.arm, self.get_clock().now().to_msg()
-        names, torque = arm.robot.joint_names, arm.applied_torque
-        self._states.publish(
-            messages.to_joint_state(names, arm.position, arm.velocity, torque, stamp)
-        )
+        self._states.publish(arm_state(arm, stamp))
         value, entropy = self.trainer.assess()
         text = '' if math.isnan(value) else f'Q {value:.2f}  entropy {entropy:.2f}'
         self._markers.publish(self._drawing.draw(env.goal, text, stamp))
