@@ -119,14 +119,14 @@ class RealismConfig(Checked):
 PRESETS = {
     'none': RealismConfig(),
     'sim2real': RealismConfig(
-        action_latency=1.0,
-        observation_delay=1.0,
-        position_noise=0.002,
-        velocity_noise=0.05,
+        action_latency=0.5,
+        observation_delay=0.5,
+        position_noise=0.001,
+        velocity_noise=0.02,
         torque_error=0.1,
-        friction_error=0.5,
-        payload=0.2,
-        dropped=0.02,
+        friction_error=0.3,
+        payload=0.1,
+        dropped=0.01,
     ),
 }
 

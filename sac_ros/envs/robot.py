@@ -100,19 +100,33 @@ def load_robot(
     held = held_joints(model, source, chosen, names)
     complete_drives(source, model, chosen, limit)
     weld(source.spec, model, held)
+    fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
+    return _to_robot(file, source, chosen, tip, held=held, limits=(limit, fastest))
+
+
+def _to_robot(
+    file: Path,
+    source: Source,
+    chosen: list[str],
+    tip: str,
+    *,
+    held: dict[str, float],
+    limits: tuple[dict[str, float], dict[str, float]],
+) -> Robot:
+    """Gather what is known; `limits` are of torque and of velocity."""
     model = compile_spec(source.spec, file)
     index = [model.joint(name).id for name in chosen]
     limited = model.jnt_limited[index].astype(bool)
     lower, upper = np.where(limited[:, None], model.jnt_range[index], [-np.inf, np.inf]).T
-    fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
+    torque, velocity = limits
     robot = Robot(
         name=source.spec.modelname,
         path=file,
         joint_names=tuple(chosen),
         position_lower=tuple(lower.tolist()),
         position_upper=tuple(upper.tolist()),
-        velocity_limit=tuple(fastest.get(name, np.inf) for name in chosen),
-        torque_limit=tuple(limit[name] for name in chosen),
+        velocity_limit=tuple(velocity.get(name, np.inf) for name in chosen),
+        torque_limit=tuple(torque[name] for name in chosen),
         tip=tip,
         chain=kinematic_chain(model, tuple(chosen), tip, file),
         model_hash=_hash(model),
@@ -122,6 +136,11 @@ def load_robot(
         notes=tuple(source.notes),
         spec=source.spec,
     )
+    return _on_its_table(model, robot)
+
+
+def _on_its_table(model: mujoco.MjModel, robot: Robot) -> Robot:
+    """Return the robot with a table at a height that leaves it room."""
     reach = float(np.linalg.norm(robot.chain.translation, axis=1).sum())
     table = table_height(
         model, robot.joint_names, robot.position_lower, robot.position_upper, reach
