@@ -17,7 +17,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
@@ -26,6 +26,7 @@ from sac_ros.controller import Controller
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch
 from sac_ros.ros import messages
 from sac_ros.ros.command import LATEST, Commander
+from sac_ros.ros.listening import StateListener
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
@@ -35,7 +36,6 @@ from sac_ros.supervisor import State, Supervisor
 WATCHDOG_PERIOD = 0.005  # [s]
 CROWD_PERIOD = 0.5  # [s] between two looks for other publishers of commands
 REPORT_PERIOD = 1.0  # [s]
-LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -86,14 +86,9 @@ class PolicyNode(LifecycleNode, ClosingNode):
         assert self._controller is not None, 'an inactive node is configured'
         names = self._controller.spec.joint_names
         self._commander = Commander(self, names, self._order)
-        listener = self.create_subscription(
-            JointState, '/joint_states', self._on_joint_state, LATEST_STATE
-        )
+        listener = StateListener(self, self._on_joint_state, self._on_flood, self._steady)
         watchdog = self.create_timer(WATCHDOG_PERIOD, self._on_watchdog, clock=self._steady)
-        self._live = [
-            lambda: self.destroy_subscription(listener),
-            lambda: self.destroy_timer(watchdog),
-        ]
+        self._live = [listener.close, lambda: self.destroy_timer(watchdog)]
         for refused in settle(self.config.realtime):
             self.get_logger().warning(f'refused: {refused}')
         self._supervisor.activated()
@@ -139,6 +134,10 @@ class PolicyNode(LifecycleNode, ClosingNode):
         torque = controller.step(now, position, velocity)
         self._commander.publish(torque)
         self._commander.echo(position, velocity, torque, message.header.stamp)
+        self._show()
+
+    def _on_flood(self, why: str) -> None:
+        self._supervisor.bad_state(why)
         self._show()
 
     def _on_watchdog(self) -> None:
