@@ -1,0 +1,61 @@
+"""The SROS2 policy says what the nodes really publish, hear and answer, and who may command."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from policy_files import linear_policy, reach_spec, save
+
+POLICY = Path(__file__).resolve().parents[1] / 'security/sac_ros.policy.xml'
+COMMAND = '/forward_effort_controller/commands'
+HIDDEN = '/_action/'
+
+
+def allowed(node):
+    """What the policy allows a node, by kind and direction, with ~ resolved."""
+    found = {}
+    root = ElementTree.parse(POLICY).getroot()
+    for profile in root.iter('profile'):
+        if profile.get('node') != node:
+            continue
+        for block in profile:
+            (direction,) = set(block.keys())
+            assert block.get(direction) == 'ALLOW'
+            names = {entry.text.replace('~', f'/{node}') for entry in block}
+            found.setdefault((block.tag, direction), set()).update(names)
+    return found
+
+
+def test_only_policy_node_may_command():
+    profiles = [profile.get('node') for profile in ElementTree.parse(POLICY).iter('profile')]
+    assert profiles == ['policy_node', 'sim_node', 'train_node', 'operator']
+    may = [n for n in profiles if COMMAND in allowed(n).get(('topics', 'publish'), ())]
+    assert may == ['policy_node']
+
+
+@pytest.mark.parametrize('name', ['policy_node', 'sim_node'])
+def test_a_running_node_does_what_it_may_and_no_more(graph, name, tmp_path):
+    policy = save(linear_policy(reach_spec(3)), tmp_path / 'policy.onnx')
+    given = ['-p', f'policy:={policy}', '-p', 'autostart:=true'] if name == 'policy_node' else []
+    graph.start(name, '--ros-args', *given)
+    node, may = graph.node, allowed(name)
+    asked = {
+        ('topics', 'publish'): node.get_publisher_names_and_types_by_node,
+        ('topics', 'subscribe'): node.get_subscriber_names_and_types_by_node,
+        ('services', 'reply'): node.get_service_names_and_types_by_node,
+    }
+    last = '/joint_states'
+    graph.spin_until(
+        lambda: (
+            name in node.get_node_names()
+            and last in {t for ask in list(asked.values())[:2] for t, _ in ask(name, '/')}
+        ),
+        what='the node',
+    )
+    graph.spin_for(0.5)
+    for kind, ask in asked.items():
+        does = {topic for topic, _ in ask(name, '/')}
+        assert does <= may[kind], f'{kind}: {does - may[kind]} not in the policy'
+        rare = {'/clock', '/parameter_events'}
+        extra = {n for n in may[kind] - does - rare if 'type_description' not in n}
+        assert not extra, f'{kind}: {extra} in the policy, not done'
