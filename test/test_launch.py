@@ -39,7 +39,10 @@ def share(tmp_path_factory):
     prefix = tmp_path_factory.mktemp('prefix')
     source = copy_sources(tmp_path_factory.mktemp('source'))
     pip = [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--no-build-isolation']
-    subprocess.run([*pip, '--no-index', '--prefix', str(prefix), str(source)], check=True)
+    subprocess.run(
+        [*pip, '--no-index', '--ignore-installed', '--prefix', str(prefix), str(source)],
+        check=True,
+    )
     (site,) = prefix.glob('lib/python*/site-packages')
     with pytest.MonkeyPatch.context() as patch:
         for name, place in (('AMENT_PREFIX_PATH', prefix), ('PYTHONPATH', site)):
