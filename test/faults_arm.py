@@ -58,16 +58,19 @@ class ArmRig:
         return self.graph.call(kind, f'/policy_node/{name}', **request)
 
     def run(self):
+        """Stand the arm away from its limits, enable, and wait for a torque in it."""
         self.wait('READY', 'FAULT')
         if self.state == 'FAULT':
             self.call('reset')
+        self.graph.call(Trigger, '/sim_node/reset')
+        self.graph.spin_until(lambda: self.states, what='joint states')
         self.graph.spin_until(lambda: self.goals.get_subscription_count() >= 1, what='listener')
         self.goals.publish(PointStamped())
+        seen = len(self.states)
         self.graph.spin_until(lambda: self.call('enable', data=True).success, what='enabling')
-        self.graph.spin_until(self._pushed, what='torque in the arm')
-
-    def _pushed(self):
-        return self.states[-1][2].any()
+        self.graph.spin_until(
+            lambda: any(effort.any() for _, _, effort in self.states[seen:]), what='torque'
+        )
 
     def let_go_after(self, start):
         """Return how long after `start` [s] the arm applied no torque any more."""

@@ -14,14 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import _pytest.outcomes
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]
-os.chdir(ROOT)
 
 PAGE = ROOT / 'docs/safety.md'
 BEGIN, END = '<!-- faults: begin -->\n', '<!-- faults: end -->\n'
 DOMAIN = 87
+FAILED: list[str] = []
 OURS, THEIRS = 'sac_ros_policy', 'sac_ros_arm'
 
 
@@ -32,7 +34,8 @@ def environment(loopback):
         profile = {'FASTDDS_DEFAULT_PROFILES_FILE': str(HERE / 'data/loopback.xml')}
         return variables | profile | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT'}
     udp = {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}
-    return variables | udp | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
+    peers = {'ROS_STATIC_PEERS': '10.77.0.1;10.77.0.2'}
+    return variables | udp | peers | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
 
 
 def with_graph(work):
@@ -43,6 +46,9 @@ def with_graph(work):
         graph = Graph(DOMAIN, Path(name))
         try:
             return work(graph, Path(name))
+        except (AssertionError, _pytest.outcomes.Failed) as error:
+            FAILED.append(str(error))
+            return f'**FAILED**: {str(error).splitlines()[0]}'
         finally:
             graph.close()
 
@@ -53,7 +59,7 @@ def all_of_one_node(graph, directory):
 
     rig, rows = Rig(graph, fragile_policy(directory / 'policy.onnx')), {}
     for name, case in CASES.items():
-        rows[name] = case(rig, long=True)
+        rows[name] = case(rig, long=True)  # a failure ends them all
         print(f'{name}: {rows[name]}', flush=True)
     rows['every command in all of the above'] = (
         f'{len(rig.commands)} commands, none not finite, none over a limit'
@@ -80,12 +86,21 @@ def partition():
             ip('-n', space, 'link', 'set', cable, 'up')
             ip('-n', space, 'link', 'set', 'lo', 'up')
         inside = ['ip', 'netns', 'exec', OURS, sys.executable, __file__, '--inside']
-        result = subprocess.run(inside, check=False, capture_output=True, text=True, timeout=180)
+        profile = 'FASTDDS_DEFAULT_PROFILES_FILE'  # of the loopback interface
+        clean = {key: value for key, value in os.environ.items() if key != profile}
+        result = subprocess.run(
+            inside, check=False, capture_output=True, text=True, timeout=180, env=clean
+        )
         lines = result.stdout.strip().splitlines() or ['nothing was said']
-        return lines[-1] if result.returncode == 0 else f'FAILED: {result.stderr[-1500:]}'
+        return lines[-1] if result.returncode == 0 else failed(result.stderr)
     finally:
         for space in (OURS, THEIRS):
             subprocess.run(['ip', 'netns', 'del', space], check=False, capture_output=True)
+
+
+def failed(output):
+    FAILED.append(output)
+    return f'**FAILED**: {output.strip().splitlines()[-1]}'
 
 
 def inside():
@@ -100,6 +115,7 @@ def inside():
         'mend': ['ip', '-n', THEIRS, 'link', 'set', 'sac1', 'up'],
     }
     print(with_graph(lambda graph, directory: cut(graph, directory, commands.__getitem__)))
+    sys.exit(FAILED[0] if FAILED else 0)
 
 
 def main():
@@ -107,6 +123,7 @@ def main():
     parser.add_argument('--write', action='store_true', help='put the table into docs/safety.md')
     parser.add_argument('--inside', action='store_true', help=argparse.SUPPRESS)
     options = parser.parse_args()
+    os.chdir(ROOT)
     os.environ.update(environment(loopback=not options.inside))
     if options.inside:
         inside()
@@ -114,6 +131,8 @@ def main():
     from faults_arm import constant_push, dead_node
 
     rows = with_graph(all_of_one_node)
+    if FAILED:
+        sys.exit(FAILED[0])
     for name, work in {
         'SIGSTOP and kill -9 of policy_node, with the simulated arm': dead_node,
         'a policy that only pushes, with the simulated arm': constant_push,
@@ -129,6 +148,8 @@ def main():
         before, after = text.split(BEGIN)[0], text.split(END)[1]
         machine = f'{platform.machine()}, {os.cpu_count()} cores, not idle'
         PAGE.write_text(f'{before}{BEGIN}{table}\nMachine: {machine}.\n{END}{after}')
+    if FAILED:
+        sys.exit(f'{len(FAILED)} failed')
 
 
 if __name__ == '__main__':

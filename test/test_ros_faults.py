@@ -1,12 +1,29 @@
-"""Every fault of docs/safety.md in its short form: one node goes through all of them over DDS."""
+"""Every fault of docs/safety.md in its short form, over DDS."""
 
+import pytest
+import run_faults
 from fault_rig import Rig, fragile_policy
 from faults import CASES
+from faults_arm import constant_push, dead_node
 
 
 def test_faults_end_in_the_fallback_and_nothing_resumes(graph, tmp_path):
+    """One node goes through all of them."""
     rig = Rig(graph, fragile_policy(tmp_path / 'policy.onnx'))
     for name, case in CASES.items():
         print(f'{name}: {case(rig, long=False)}')
     assert len(rig.commands) > 1000
     assert 'Traceback' not in graph.output(rig.process)
+
+
+@pytest.mark.parametrize('case', [dead_node, constant_push])
+def test_faults_with_the_simulated_arm(case, graph, tmp_path):
+    print(case(graph, tmp_path))
+
+
+def test_a_cut_network_is_a_fault_that_healing_does_not_end():
+    result = run_faults.partition()
+    if result.startswith('skipped'):
+        pytest.skip(result)
+    assert 'FAILED' not in result, run_faults.FAILED
+    print(result)
