@@ -17,6 +17,7 @@ from sensor_msgs.msg import JointState
 
 MOST = 150  # joint states that may come within a window: 1.5 kHz
 WINDOW = 0.1  # [s]
+CROWDED = 0.0002  # [s] one that has waited while the one before was handled is only counted
 PAUSE = 0.5  # [s] for which a flood is not listened to
 LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -32,7 +33,7 @@ class StateListener:
         clock: Clock,
     ) -> None:
         self._node, self._hear, self._flooded = node, hear, flooded
-        self._count, self._window_end = 0, 0.0
+        self._count, self._window_end, self._handled = 0, 0.0, 0.0
         self._subscription: Subscription[JointState] | None = None
         self._timer = node.create_timer(PAUSE, self._listen, clock=clock)
         self._listen()
@@ -65,4 +66,6 @@ class StateListener:
             self._deafen()
             self._flooded(f'more than {MOST / WINDOW:.0f} joint states a second')
             return
-        self._hear(message)
+        if now - self._handled > CROWDED:
+            self._hear(message)
+        self._handled = time.monotonic()
