@@ -144,3 +144,7 @@ def test_a_task_that_cannot_be_used_is_refused_by_name(tmp_path):
     file.write_text('import no_such_module\n')
     with pytest.raises(EnvError, match='ModuleNotFoundError'):
         task_class(f'{file}:KeepHigh')
+    half = 'from sac_ros.envs.task import Task\nclass Half(Task):\n    def begin(self, rng): ...\n'
+    file.write_text(half)
+    with pytest.raises(EnvError, match='Half must define observe, reward, success'):
+        task_class(f'{file}:Half')

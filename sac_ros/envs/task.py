@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class Posture(NamedTuple):
     rotation: Vector  # (3, 3)
 
 
-class Task:
+class Task(ABC):
     """Where episodes start, what the policy is told, and what a motion is worth.
 
     A task of one's own overrides `fields`, `begin`, `observe`, `reward` and `success`, and
@@ -69,24 +70,24 @@ class Task:
         self._lower = np.where(np.isfinite(lower), lower, -math.pi)
         self._upper = np.where(np.isfinite(upper), upper, math.pi)
 
+    @abstractmethod
     def begin(self, rng: np.random.Generator) -> None:
         """Draw the goal of an episode."""
-        raise NotImplementedError
 
-    def advance(self) -> None:
+    def advance(self) -> None:  # noqa: B027 (most goals stand still)
         """Let one control period pass; a goal that moves moves here."""
 
+    @abstractmethod
     def observe(self) -> Vector:
         """Return the values of `fields`, one after the other."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reward(self, motion: Motion) -> float:
         """Return what the motion is worth: dimensionless and in [0, 1], costs not yet taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def success(self, motion: Motion) -> bool:
         """Whether the episode would count as a success if it ended now."""
-        raise NotImplementedError
 
     def costs(self, motion: Motion) -> float:
         """Return the dimensionless cost of torque and of its jumps.

@@ -61,4 +61,7 @@ def task_class(name: str) -> type[Task]:
             f'task {name!r}: {file} has no class {wanted} derived from sac_ros.envs.task.Task; '
             f'it has {own}'
         )
+    if inspect.isabstract(found):
+        lacking = ', '.join(sorted(found.__abstractmethods__))
+        raise EnvError(f'task {name!r}: {wanted} must define {lacking}; see docs/tasks.md')
     return found
