@@ -23,6 +23,10 @@ def test_faults_with_the_simulated_arm(case, graph, tmp_path):
 
 def test_a_cut_network_is_a_fault_that_healing_does_not_end():
     result = run_faults.partition()
+    if any('service /sim_node/reset did not come' in reason for reason in run_faults.FAILED):
+        # Discovery between two namespaces just made can miss the other side; nothing was cut yet.
+        run_faults.FAILED.clear()
+        result = run_faults.partition()
     if result.startswith('skipped'):
         pytest.skip(result)
     assert 'FAILED' not in result, run_faults.FAILED
