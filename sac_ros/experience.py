@@ -29,9 +29,6 @@ class Experience:
         if self.cursor < replay.end:
             log.info('%d transitions are ahead of the learner', replay.end - self.cursor)
 
-    def __len__(self) -> int:
-        return len(self._known()) if self.cursor < self.replay.end else len(self.replay)
-
     def store(self, transition: Transition, truncated: bool) -> None:
         """Store a transition, or recognise it as the one at the cursor."""
         if self.cursor < self.replay.end and not self._is_next(transition):
