@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, Shutdown
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from sac_ros.ros.launching import bring_down
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'deploy.yaml'])
@@ -53,7 +55,7 @@ def generate_launch_description() -> LaunchDescription:
                     {'policy': policy, 'base_frame': base_frame},
                 ],
                 output='screen',
-                on_exit=Shutdown(reason='policy_node ended'),
+                on_exit=bring_down,
             ),
             LogInfo(msg=f'the arm moves only after: {ENABLE}'),
         ]

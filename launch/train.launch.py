@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from sac_ros.ros.launching import bring_down
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'train.yaml'])
@@ -42,7 +44,7 @@ def generate_launch_description() -> LaunchDescription:
                 ],
                 output='screen',
                 sigterm_timeout='60',  # saving a run takes its time
-                on_exit=Shutdown(reason='train_node ended'),
+                on_exit=bring_down,
             ),
         ]
     )

@@ -8,11 +8,13 @@ from ament_index_python.packages import (
     get_package_share_directory,
 )
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from sac_ros.ros.launching import bring_down
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -86,7 +88,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 package='robot_state_publisher',
                 executable='robot_state_publisher',
                 parameters=[{'robot_description': ParameterValue(description, value_type=str)}],
-                on_exit=Shutdown(reason='robot_state_publisher ended'),
+                on_exit=bring_down,
             )
         )
     if wants['rviz'] == 'true':
@@ -101,7 +103,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                     '-f',
                     wants['base_frame'],
                 ],
-                on_exit=Shutdown(reason='RViz was closed'),
+                on_exit=bring_down,
             )
         )
     return actions

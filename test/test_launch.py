@@ -139,8 +139,18 @@ def test_a_node_that_dies_brings_the_launch_down(launch, policy, victim):
     launched.wait_for('READY')
     launched.wait_for('tip tool0')
     os.kill(launched.pid_of(victim), signal.SIGKILL)
-    launched.end()
+    assert launched.end() == 1
+    assert 'failed with status -9' in launched.text and 'Traceback' not in launched.text
     assert 'has finished cleanly' in launched.text
+
+
+def test_a_node_that_ends_in_peace_ends_the_launch_in_peace(launch, policy):
+    launched = launch('deploy', f'policy:={policy}')
+    launched.wait_for('READY')
+    launched.wait_for('tip tool0')
+    os.kill(launched.pid_of('policy_node'), signal.SIGTERM)
+    assert launched.end() == 0
+    assert launched.text.count('has finished cleanly') == 2
 
 
 def test_train_saves_at_ctrl_c(launch, tmp_path):
@@ -224,6 +234,6 @@ def test_the_frames_of_an_mjcf_robot_come_from_a_urdf(launch, tmp_path, monkeypa
 
 def test_a_model_that_is_no_robot_is_one_line(launch, tmp_path):
     launched = launch('sim', f'model:={tmp_path}/absent.urdf')
-    launched.end()
+    assert launched.end() == 1
     assert 'ModelError: cannot read the robot file' in launched.text
     assert 'Traceback' not in launched.text
