@@ -20,7 +20,7 @@ def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
     arm = {
         f'arm.{name}': ParameterValue(LaunchConfiguration(name), value_type=str)
-        for name in ('model', 'joints', 'tip')
+        for name in ('model', 'joints', 'tip', 'xacro_args')
     }
     realism = ParameterValue(LaunchConfiguration('realism'), value_type=str)
     return LaunchDescription(

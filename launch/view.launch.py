@@ -44,6 +44,11 @@ ARGUMENTS = [
         description='body or site that is the tip; empty for the last body of the chain',
     ),
     DeclareLaunchArgument(
+        'xacro_args',
+        default_value='',
+        description='arguments of a .xacro model, as "prefix:=left_ gripper:=true"',
+    ),
+    DeclareLaunchArgument(
         'base_frame',
         default_value='base_link',
         description='frame of goals and of the view: the root link of the arm',
@@ -62,27 +67,27 @@ def require(package: str, argument: str) -> None:
         ) from None
 
 
-def describe(model: str, joints: str, tip: str) -> str:
+def describe(model: str, joints: str, tip: str, xacro_args: str) -> str:
     """Return the URDF of the arm, or fail with one line."""
     from sac_ros.envs.robot import load_robot
     from sac_ros.envs.urdf_export import description_of
     from sac_ros.errors import SacRosError
 
     try:
-        return description_of(load_robot(model, tip, joints=joints))
+        return description_of(load_robot(model, tip, joints=joints, xacro_args=xacro_args))
     except SacRosError as error:
         raise RuntimeError(f'{type(error).__name__}: {error}') from None
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Start what the arguments ask for."""
-    names = ('rviz', 'tf', 'model', 'joints', 'tip', 'base_frame')
+    names = [argument.name for argument in ARGUMENTS]
     wants = {name: LaunchConfiguration(name).perform(context) for name in names}
     share = Path(get_package_share_directory('sac_ros'))
     actions: list[LaunchDescriptionEntity] = []
     if wants['tf'] == 'true':
         require('robot_state_publisher', 'tf')
-        description = describe(wants['model'], wants['joints'], wants['tip'])
+        description = describe(*(wants[name] for name in ('model', 'joints', 'tip', 'xacro_args')))
         actions.append(
             Node(
                 package='robot_state_publisher',

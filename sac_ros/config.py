@@ -61,6 +61,7 @@ class ArmConfig(Checked):
     velocity_limits: str = setting(
         '', 'velocity limits in place of those of the file, as joint*=4,wrist=6 [rad/s]'
     )
+    xacro_args: str = setting('', 'arguments of a .xacro file, as prefix:=left_ gripper:=true')
     control_period: float = setting(0.05, 'time between two actions [s]', 0.001, 1.0)
     timestep: float = setting(0.002, 'time step of the physics [s]', 1e-4, 0.02)
     gravity_compensation: bool = setting(

@@ -119,7 +119,7 @@ def test_every_argument_is_described(share, name):
     file = str(share / 'launch' / f'{name}.launch.py')
     arguments = get_launch_description_from_python_launch_file(file).get_launch_arguments()
     named = {argument.name for argument in arguments}
-    assert {'model', 'joints', 'tip', 'base_frame', 'rviz', 'tf'} <= named
+    assert {'model', 'joints', 'tip', 'xacro_args', 'base_frame', 'rviz', 'tf'} <= named
     assert all(len(argument.description) > 10 for argument in arguments)
 
 

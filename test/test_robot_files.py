@@ -201,20 +201,41 @@ def test_a_gripper_that_a_tendon_drives_is_held_and_the_tip_is_the_hand(tmp_path
     assert SimArm(ArmConfig(), robot).model.nv == 1
 
 
-def test_xacro_is_run_or_asked_for(tmp_path):
+@pytest.fixture
+def xacro_file(tmp_path):
     file = tmp_path / 'arm.urdf.xacro'
     file.write_text("""<robot name="x" xmlns:xacro="http://www.ros.org/wiki/xacro">
-      <xacro:property name="torque" value="7"/><link name="base"/><link name="tip">
+      <xacro:arg name="prefix" default=""/><xacro:arg name="torque" default="7"/>
+      <link name="base"/><link name="tip">
       <visual><geometry><sphere radius=".1"/></geometry></visual></link>
-      <joint name="j" type="continuous"><origin xyz="0 0 .5"/><parent link="base"/>
-      <child link="tip"/><axis xyz="0 1 0"/><limit effort="${torque}" velocity="1"/></joint>
+      <joint name="$(arg prefix)j" type="continuous"><origin xyz="0 0 .5"/><parent link="base"/>
+      <child link="tip"/><axis xyz="0 1 0"/><limit effort="$(arg torque)" velocity="1"/></joint>
       </robot>""")
+    return str(file)
+
+
+def test_xacro_is_run_or_asked_for(xacro_file, tmp_path):
     try:
-        robot = load_robot(str(file))
+        robot = load_robot(xacro_file)
     except ModelError as error:
         assert 'pip install xacro' in str(error)
         pytest.skip(f'xacro is not installed: {error}')
-    assert robot.torque_limit == (7,)
+    assert (robot.joint_names, robot.torque_limit) == (('j',), (7,))
+    robot = load_robot(xacro_file, xacro_args="prefix:=left_ torque:='3.5'")
+    assert (robot.joint_names, robot.torque_limit) == (('left_j',), (3.5,))
+    broken = tmp_path / 'broken.xacro'
+    broken.write_text('<robot name="$(arg nowhere)"/>')
+    with pytest.raises(ModelError, match='xacro refuses'):
+        load_robot(str(broken))
+
+
+@pytest.mark.parametrize('wrong', ['left_', '--inorder', "prefix:='left", ':=x'])
+def test_arguments_of_another_form_never_reach_xacro(xacro_file, write, wrong):
+    with pytest.raises(ModelError, match='xacro_args: '):
+        load_robot(xacro_file, xacro_args=wrong)
+    plain = write('../meshes/binary.stl', '../meshes/binary.stl')
+    with pytest.raises(ModelError, match='takes no xacro_args'):
+        load_robot(str(plain), xacro_args='prefix:=left_')
 
 
 def test_inspect_robot_prints_a_table_and_draws(write, capsys, tmp_path, monkeypatch):

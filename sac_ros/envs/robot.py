@@ -16,7 +16,7 @@ from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_b
 from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
 from sac_ros.envs.holding import JOINT_EQUALITY, held_joints, weld
 from sac_ros.envs.table import table_height
-from sac_ros.envs.urdf import Source, hide_collision_shapes, read_urdf
+from sac_ros.envs.urdf import Source, expand_xacro, hide_collision_shapes, read_urdf
 from sac_ros.errors import ModelError
 from sac_ros.spec import Chain
 
@@ -58,6 +58,7 @@ def robot_of(config: ArmConfig) -> Robot:
         joints=config.joints,
         torque_limits=config.torque_limits,
         velocity_limits=config.velocity_limits,
+        xacro_args=config.xacro_args,
     )
 
 
@@ -68,6 +69,7 @@ def load_robot(
     joints: str = '',
     torque_limits: str = '',
     velocity_limits: str = '',
+    xacro_args: str = '',
 ) -> Robot:
     """Read a URDF, .xacro or MJCF file.
 
@@ -78,12 +80,13 @@ def load_robot(
             Empty for every hinge and slide joint with a torque limit.
         torque_limits: `name=value` pairs, comma between, that replace those of the file [N·m].
         velocity_limits: the same for velocities [rad/s].
+        xacro_args: `name:=value` pairs for a .xacro file, spaces between.
 
     Raises:
         ModelError: the file cannot be read, or joints of the chain lack a torque limit.
     """
     file = Path(path) if path else default_model()
-    source = read_source(file)
+    source = read_source(file, xacro_args)
     model = compile_spec(source.spec, file)
     movable = [j for j in range(model.njnt) if model.jnt_type[j] in (HINGE, SLIDE)]
     names = [model.joint(j).name for j in movable]
@@ -151,15 +154,19 @@ def _on_its_table(model: mujoco.MjModel, robot: Robot) -> Robot:
     return replace(robot, table=table, notes=(*robot.notes, note))
 
 
-def read_source(file: Path) -> Source:
+def read_source(file: Path, xacro_args: str = '') -> Source:
     """Parse a robot file into an editable MuJoCo specification: a URDF keeps its visuals.
 
     Raises:
         ModelError: there is no such file, or it is no robot description.
     """
     try:
-        if file.suffix.lower() in ('.urdf', '.xacro'):
-            return read_urdf(file)
+        if file.suffix.lower() == '.xacro':
+            return read_urdf(file, expand_xacro(file, xacro_args))
+        if xacro_args:
+            raise ModelError(f'{file} is no .xacro file, so it takes no xacro_args')
+        if file.suffix.lower() == '.urdf':
+            return read_urdf(file, file.read_text())
         spec = mujoco.MjSpec.from_file(str(file))
     except OSError as error:
         raise ModelError(f'cannot read the robot file {file}: {error.strerror}') from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,14 +34,12 @@ class Source:
     notes: list[str] = field(default_factory=list)  # what was left out or made up
 
 
-def read_urdf(file: Path) -> Source:
-    """Parse a URDF, or a .xacro that becomes one.
+def read_urdf(file: Path, text: str) -> Source:
+    """Parse the text of a URDF file, or what a .xacro file became.
 
     Raises:
         ModelError: it is no URDF, or the meshes of collision shapes are missing.
-        OSError: the file cannot be read.
     """
-    text = expand_xacro(file) if file.suffix.lower() == '.xacro' else file.read_text()
     try:
         tree, shown = ElementTree.fromstring(text), ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -68,12 +68,19 @@ def read_urdf(file: Path) -> Source:
     )
 
 
-def expand_xacro(file: Path) -> str:
-    """Run `xacro` on the file.
+def expand_xacro(file: Path, arguments: str) -> str:
+    """Run `xacro` on the file with `name:=value` arguments, spaces between.
 
     Raises:
-        ModelError: xacro is not installed, or refuses the file.
+        ModelError: an argument has another form, or xacro is not installed or refuses the file.
     """
+    try:
+        given = shlex.split(arguments)
+    except ValueError as error:
+        raise ModelError(f'xacro_args: {arguments!r} cannot be read: {error}') from error
+    for argument in given:
+        if not re.match(r'\w+:=', argument):
+            raise ModelError(f'xacro_args: {argument!r} is not NAME:=VALUE')
     beside = str(Path(sys.executable).parent)
     program = shutil.which('xacro') or shutil.which('xacro', path=beside)
     if program is None:
@@ -83,7 +90,11 @@ def expand_xacro(file: Path) -> str:
         )
     try:
         result = subprocess.run(
-            [program, str(file)], capture_output=True, text=True, timeout=XACRO_SECONDS, check=True
+            [program, str(file), *given],
+            capture_output=True,
+            text=True,
+            timeout=XACRO_SECONDS,
+            check=True,
         )
     except subprocess.CalledProcessError as error:
         reason = ' '.join(error.stderr.split()[-40:])
