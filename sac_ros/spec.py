@@ -56,7 +56,7 @@ class PolicySpec:
     position_upper: tuple[float, ...]  # [rad]
     velocity_limit: tuple[float, ...]  # [rad/s]
     control_period: float  # [s]
-    model_hash: str  # SHA-256 of kinematics, inertias and limits, or the environment's id
+    model_hash: str  # SHA-256 of kinematics, inertias, limits and tip, or the environment's id
     torque_offset: tuple[float, ...] = ()  # middle of the action range; () means zero
     gravity_compensated: bool = (
         True  # whether the robot adds its own gravity torque to the command

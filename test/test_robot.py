@@ -3,10 +3,13 @@
 import mujoco
 import numpy as np
 import pytest
+from policy_files import linear_policy, save
 
+from sac_ros.cli import main
 from sac_ros.config import ArmConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.model import compile_model
+from sac_ros.envs.reach import reach_spec
 from sac_ros.envs.robot import default_model, load_robot
 from sac_ros.errors import ModelError
 
@@ -79,6 +82,21 @@ def test_the_same_robot_reformatted_has_the_same_hash(tmp_path):
     (tmp_path / 'other.urdf').write_text(text.replace('mass value="', 'mass value="1', 1))
     assert load_robot(str(tmp_path / 'same.urdf')).model_hash == ROBOT.model_hash
     assert load_robot(str(tmp_path / 'other.urdf')).model_hash != ROBOT.model_hash
+
+
+def test_another_tip_is_another_robot_for_a_policy(tmp_path, capsys):
+    assert load_robot(tip='tool0').model_hash == ROBOT.model_hash
+    file = tmp_path / 'one.xml'
+    file.write_text("""<mujoco><worldbody><body name="a"><geom size=".1" mass="1"/>
+      <joint name="j" actuatorfrcrange="-3 3"/><site name="near" pos="0 0 .1"/>
+      <site name="far" pos="0 0 .2"/><site name="same" pos="0 0 .2"/></body>
+      </worldbody></mujoco>""")
+    robots = [load_robot(str(file), tip) for tip in ('', 'near', 'far')]
+    assert len({robot.model_hash for robot in robots}) == 3
+    assert load_robot(str(file), 'same').model_hash == robots[2].model_hash
+    policy = save(linear_policy(reach_spec(ROBOT, 0.05, True)), tmp_path / 'policy.onnx')
+    assert main(['evaluate', str(policy), '--arm.tip', 'link6']) == 2
+    assert 'model_hash: policy' in capsys.readouterr().err
 
 
 def test_an_mjcf_arm_loads_and_its_missing_torque_limit_is_named(tmp_path):

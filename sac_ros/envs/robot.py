@@ -95,7 +95,8 @@ def load_robot(
     chosen = _chosen(source, names, joints, file)
     limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
     last = [name for name in chosen if name in limit] or chosen
-    tip = tip or last_body(model, movable[names.index(last[-1])], set(names) - set(chosen))
+    usual = last_body(model, movable[names.index(last[-1])], set(names) - set(chosen))
+    tip = tip or usual
     chosen = _with_limits(model, chosen, limit, tip=tip, named=bool(joints), file=file)
     turned = [name for name in servos(model) if name in chosen]
     if turned:
@@ -104,7 +105,8 @@ def load_robot(
     complete_drives(source, model, chosen, limit)
     weld(source.spec, model, held)
     fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
-    return _to_robot(file, source, chosen, tip, held=held, limits=(limit, fastest))
+    robot = _to_robot(file, source, chosen, tip, held=held, limits=(limit, fastest))
+    return robot if tip == usual else replace(robot, model_hash=_hash_with_tip(robot))
 
 
 def _to_robot(
@@ -247,4 +249,16 @@ def _hash(model: mujoco.MjModel) -> str:
     )  # fmt: skip
     for part in parts:
         digest.update(' '.join(f'{value:.6g}' for value in np.ravel(part)).encode())
+    return digest.hexdigest()
+
+
+def _hash_with_tip(robot: Robot) -> str:
+    """Hash a robot and where its tip is, which a policy depends on as well.
+
+    Only for a tip that was chosen: the usual one follows from the robot.
+    """
+    digest = hashlib.sha256(robot.model_hash.encode())
+    for part in (robot.chain.joint, robot.chain.rotation, robot.chain.translation):
+        near = np.round(part, 6) + 0.0  # no digits of rounding errors, no minus zero
+        digest.update(' '.join(f'{value:.6g}' for value in near.ravel()).encode())
     return digest.hexdigest()
