@@ -112,22 +112,25 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def play(env: ArmEnv, act: Act, episodes: int) -> None:
-    """Show episodes in MuJoCo's viewer in real time, until they are over or it is closed."""
-    import mujoco.viewer
+    """Show episodes in MuJoCo's viewer in real time, until they are over or it is closed.
 
-    from sac_ros.envs.picture import add_goal
+    Raises:
+        EnvError: no window can be opened.
+    """
+    from sac_ros.envs.picture import add_goal, window
     from sac_ros.evaluation import FIRST_SEED
 
     period = env.arm.config.control_period
-    with mujoco.viewer.launch_passive(env.arm.model, env.arm.data) as viewer:
+    with window(env.arm) as viewer:
         for episode in range(episodes):
             observation, _ = env.reset(seed=FIRST_SEED + episode)
             ended, due = False, time.monotonic()
             while viewer.is_running() and not ended:
                 observation, _, terminated, truncated, _ = env.step(act(observation))
                 ended = terminated or truncated
-                viewer.user_scn.ngeom = 0
-                add_goal(viewer.user_scn, env.goal, env.task.config.success_radius)
+                with viewer.lock():
+                    viewer.user_scn.ngeom = 0
+                    add_goal(viewer.user_scn, env.goal, env.task.config.success_radius)
                 viewer.sync()
                 due += period
                 time.sleep(max(0.0, due - time.monotonic()))

@@ -1,7 +1,10 @@
 """Looking without ROS: a video of a policy, and a TensorBoard log that TensorBoard can read."""
 
+import os
 import shutil
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -116,6 +119,48 @@ def test_watch_writes_a_video_where_there_is_no_screen(tmp_path, monkeypatch, ca
     assert (tmp_path / made).stat().st_size > 1000
     assert made in capsys.readouterr().out
     assert main(['watch', str(policy), '--episodes', '0']) == 2
+
+
+def watch_on(display, policy):
+    """Run `sac_ros watch` with a screen, in a process of its own as MuJoCo's viewer wants it."""
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ('WAYLAND_DISPLAY', 'MUJOCO_GL')
+    }
+    command = [sys.executable, '-m', 'sac_ros', 'watch', str(policy), '--task.episode_steps', '9']
+    return subprocess.run(
+        command,
+        env={**environment, 'DISPLAY': display},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def policy(tmp_path):
+    return save(linear_policy(reach_spec(load_robot(), 0.05, True)), tmp_path / 'policy.onnx')
+
+
+def test_watch_opens_a_window_and_ends_in_peace(policy):
+    if shutil.which('Xvfb') is None:
+        pytest.skip('Xvfb is not installed: apt install xvfb libgl1-mesa-dri')
+    readable, writable = os.pipe()
+    options = ['-displayfd', str(writable), '-screen', '0', '800x600x24', '+extension', 'GLX']
+    with subprocess.Popen(
+        ['Xvfb', *options], pass_fds=[writable], stderr=subprocess.DEVNULL
+    ) as screen:
+        os.close(writable)
+        with open(readable) as number:
+            result = watch_on(f':{number.readline().strip()}', policy)
+        screen.terminate()
+    assert (result.returncode, result.stdout) == (0, ''), result.stderr
+
+
+def test_a_screen_that_is_not_there_is_one_line(policy):
+    result = watch_on(':4711', policy)
+    assert result.returncode == 2
+    assert result.stderr.count('\n') == 1 and 'no window can be opened here' in result.stderr
 
 
 def test_a_video_of_another_kind_is_refused(tmp_path):

@@ -1,6 +1,12 @@
-"""Pictures of an arm and its goal, drawn by MuJoCo."""
+"""Pictures of an arm and its goal, drawn by MuJoCo, and a window with them."""
 
 from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -32,11 +38,7 @@ class Camera:
                 f'MUJOCO_GL=egl (Debian package libegl1) or MUJOCO_GL=osmesa (libosmesa6)'
             ) from error
         self._view = mujoco.MjvCamera()
-        self._view.azimuth, self._view.elevation = 140, -16
-        if arm.robot.path == default_model():
-            self._view.lookat[:], self._view.distance = (0.1, 0.03, 0.33), 1.35
-        else:
-            self._view.lookat[:], self._view.distance = _surroundings(arm)
+        aim(self._view, arm)
 
     def draw(
         self, goal: NDArray[np.float64] | None = None, radius: float = 0.05
@@ -52,6 +54,15 @@ class Camera:
         self._renderer.close()
 
 
+def aim(view: mujoco.MjvCamera, arm: SimArm) -> None:
+    """Let a camera see the whole arm from one side."""
+    view.azimuth, view.elevation = 140, -16
+    if arm.robot.path == default_model():
+        view.lookat[:], view.distance = (0.1, 0.03, 0.33), 1.35
+    else:
+        view.lookat[:], view.distance = _surroundings(arm)
+
+
 def add_goal(scene: mujoco.MjvScene, goal: NDArray[np.float64], radius: float) -> None:
     """Put a ball of that radius [m] at the goal (3,) [m] into a scene."""
     mujoco.mjv_initGeom(
@@ -63,6 +74,48 @@ def add_goal(scene: mujoco.MjvScene, goal: NDArray[np.float64], radius: float) -
         np.array(GOAL_COLOUR, np.float32),
     )
     scene.ngeom += 1
+
+
+@contextmanager
+def window(arm: SimArm) -> Iterator[Any]:
+    """Open MuJoCo's viewer on an arm, and wait at the end until it is gone.
+
+    Its thread would go on drawing into what the end of the program takes away.
+
+    Raises:
+        EnvError: no window can be opened.
+    """
+    import mujoco.viewer
+
+    _check_window()
+    others = set(threading.enumerate())
+    try:
+        with mujoco.viewer.launch_passive(
+            arm.model, arm.data, show_left_ui=False, show_right_ui=False
+        ) as viewer:
+            aim(viewer.cam, arm)
+            yield viewer
+    finally:
+        for thread in set(threading.enumerate()) - others:
+            thread.join()
+
+
+def _check_window() -> None:
+    """Raise EnvError where no window can be opened: MuJoCo's viewer would end the process."""
+    import glfw
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        glfw.init()
+        glfw.window_hint(glfw.VISIBLE, glfw.FALSE)
+        shown = glfw.create_window(8, 8, '', None, None)
+        glfw.terminate()
+    if not shown:
+        reason = str(caught[0].message) if caught else 'no reason given'
+        raise EnvError(
+            f'no window can be opened here: {reason}; without a screen unset DISPLAY and '
+            f'WAYLAND_DISPLAY, and a video is written'
+        )
 
 
 def _surroundings(arm: SimArm) -> tuple[NDArray[np.float64], float]:
