@@ -56,10 +56,10 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
 
-    def start(self, module, *arguments):
-        """Start `python -m sac_ros.ros.MODULE` and return the process."""
+    def start(self, module, *arguments, within=()):
+        """Start `python -m sac_ros.ros.MODULE`, within another command, and return the process."""
         log = open(self.log_dir / f'{module}-{len(self.processes)}.log', 'w+')  # noqa: SIM115
-        command = [sys.executable, '-m', f'sac_ros.ros.{module}', *arguments]
+        command = [*within, sys.executable, '-m', f'sac_ros.ros.{module}', *arguments]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         process.log = log
         self.processes.append(process)

@@ -34,8 +34,9 @@ class ArmRig:
         graph.node.create_subscription(JointState, '/joint_states', self._on_joint_state, 10)
         self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
 
-    def start_arm(self):
-        self.arm = self.graph.start('sim_node', '--ros-args', '-p', f'arm.model:={ARM}')
+    def start_arm(self, within=()):
+        arguments = ('--ros-args', '-p', f'arm.model:={ARM}')
+        self.arm = self.graph.start('sim_node', *arguments, within=within)
 
     def start_policy(self):
         given = SETTINGS | {'policy': self.policy}
@@ -147,33 +148,29 @@ def constant_push(graph, directory):
 def partition(graph, directory, outside):
     """Both nodes in network namespaces of their own, with a cable between them.
 
-    This process must be in the namespace of policy_node; `outside` starts a command in the other
-    one, and its 'cut' and 'mend' are the cable.
+    This process must be in the namespace of policy_node; what `outside` gives is a command before
+    another one that is to run in the arm's, and commands that cut and mend the cable.
     """
     rig = ArmRig(graph, directory)
     rig.start_policy()
-    log = (directory / 'arm.log').open('w')
-    arm = subprocess.Popen(outside('arm'), stdout=log, stderr=log)
-    try:
-        rig.run()
-        graph.spin_for(0.5)
-        require(rig.state in ('RUN', 'RAMP'), f'before the cut: {rig.state}')
-        subprocess.run(outside('cut'), check=True)
-        start = time.monotonic()
-        rig.wait('FAULT')
-        noticed = time.monotonic() - start
-        graph.spin_for(1.0)
-        subprocess.run(outside('mend'), check=True)
-        seen = len(rig.states)
-        graph.spin_until(lambda: len(rig.states) > seen + 50, 60, what='healing')
-        healed = time.monotonic() - start
-        require(rig.state == 'FAULT', f'after healing: {rig.state}')
-        require(not any(e.any() for _, _, e in rig.states[seen:]), 'moved after healing')
-        rig.run()
-    finally:
-        arm.send_signal(signal.SIGINT)
-        arm.wait(15)
-        log.close()
+    rig.wait('READY')  # participants that start at once may wait for each other's next heartbeat
+    rig.start_arm(within=outside['within'])
+    graph.spin_until(lambda: rig.states, 60, what='the arm in the other namespace')
+    rig.run()
+    graph.spin_for(0.5)
+    require(rig.state in ('RUN', 'RAMP'), f'before the cut: {rig.state}')
+    subprocess.run(outside['cut'], check=True)
+    start = time.monotonic()
+    rig.wait('FAULT')
+    noticed = time.monotonic() - start
+    graph.spin_for(1.0)
+    subprocess.run(outside['mend'], check=True)
+    seen = len(rig.states)
+    graph.spin_until(lambda: len(rig.states) > seen + 50, 60, what='healing')
+    healed = time.monotonic() - start
+    require(rig.state == 'FAULT', f'after healing: {rig.state}')
+    require(not any(e.any() for _, _, e in rig.states[seen:]), 'moved after healing')
+    rig.run()
     require(noticed < 0.3, f'noticed after {noticed} s')
     return (
         f'FAULT {1000 * noticed:.0f} ms after the cut; states again at {healed:.1f} s, still '

@@ -9,9 +9,11 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import _pytest.outcomes
@@ -24,7 +26,8 @@ PAGE = ROOT / 'docs/safety.md'
 BEGIN, END = '<!-- faults: begin -->\n', '<!-- faults: end -->\n'
 DOMAIN = 87
 FAILED: list[str] = []
-OURS, THEIRS = 'sac_ros_policy', 'sac_ros_arm'
+# Of this process alone: a name that a killed run left behind must not be in the way.
+OURS, THEIRS = (f'sac_ros_{who}_{os.getpid()}' for who in ('policy', 'arm'))
 
 
 def environment(loopback):
@@ -33,9 +36,12 @@ def environment(loopback):
     if loopback:
         profile = {'FASTDDS_DEFAULT_PROFILES_FILE': str(HERE / 'data/loopback.xml')}
         return variables | profile | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT'}
-    udp = {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}
-    peers = {'ROS_STATIC_PEERS': '10.77.0.1;10.77.0.2'}
-    return variables | udp | peers | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
+    return variables | {
+        'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4',
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(HERE / 'data/cable.xml'),
+        'ROS_STATIC_PEERS': '10.77.0.1;10.77.0.2',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
+    }
 
 
 def with_graph(work):
@@ -67,35 +73,48 @@ def all_of_one_node(graph, directory):
     return rows
 
 
-def ip(*arguments):
-    subprocess.run(['ip', *arguments], check=True)
+def ip(*arguments, check=True):
+    """Run iproute2 and return what it says."""
+    done = subprocess.run(['ip', *arguments], check=check, capture_output=True, text=True)
+    return done.stdout
+
+
+def make_cable():
+    """Two namespaces with a cable between them that carries."""
+    ip('netns', 'add', THEIRS)
+    ip('link', 'add', 'sac0', 'netns', OURS, 'type', 'veth', 'peer', 'sac1', 'netns', THEIRS)
+    ends = ((OURS, 'sac0', '1'), (THEIRS, 'sac1', '2'))
+    for space, cable, address in ends:
+        ip('-n', space, 'addr', 'add', f'10.77.0.{address}/24', 'dev', cable)
+        ip('-n', space, 'link', 'set', cable, 'up')
+        ip('-n', space, 'link', 'set', 'lo', 'up')
+    # Fast DDS looks for interfaces once, at its start, and leaves out those that do not run yet.
+    for space, cable, _ in ends:
+        end = time.monotonic() + 10
+        while 'state UP' not in ip('-n', space, 'link', 'show', cable):
+            if time.monotonic() > end:
+                raise RuntimeError(f'{cable} does not come up')
+            time.sleep(0.01)
 
 
 def partition():
-    """Two network namespaces with a cable between them; a process of ours inside one."""
+    """Cut and heal the cable between two network namespaces; a process of ours inside one."""
     if os.geteuid() != 0 or shutil.which('ip') is None:
         return 'skipped: it needs root and iproute2'
     made = subprocess.run(['ip', 'netns', 'add', OURS], check=False, capture_output=True)
     if made.returncode != 0:
         return f'skipped: {made.stderr.decode().strip()}'
     try:
-        ip('netns', 'add', THEIRS)
-        ip('link', 'add', 'sac0', 'netns', OURS, 'type', 'veth', 'peer', 'sac1', 'netns', THEIRS)
-        for space, cable, address in ((OURS, 'sac0', '1'), (THEIRS, 'sac1', '2')):
-            ip('-n', space, 'addr', 'add', f'10.77.0.{address}/24', 'dev', cable)
-            ip('-n', space, 'link', 'set', cable, 'up')
-            ip('-n', space, 'link', 'set', 'lo', 'up')
-        inside = ['ip', 'netns', 'exec', OURS, sys.executable, __file__, '--inside']
-        profile = 'FASTDDS_DEFAULT_PROFILES_FILE'  # of the loopback interface
-        clean = {key: value for key, value in os.environ.items() if key != profile}
-        result = subprocess.run(
-            inside, check=False, capture_output=True, text=True, timeout=180, env=clean
-        )
+        make_cable()
+        inside = ['ip', 'netns', 'exec', OURS, sys.executable, __file__, '--inside', THEIRS]
+        result = subprocess.run(inside, check=False, capture_output=True, text=True, timeout=240)
         lines = result.stdout.strip().splitlines() or ['nothing was said']
         return lines[-1] if result.returncode == 0 else failed(result.stderr)
     finally:
         for space in (OURS, THEIRS):
-            subprocess.run(['ip', 'netns', 'del', space], check=False, capture_output=True)
+            for pid in ip('netns', 'pids', space, check=False).split():
+                os.kill(int(pid), signal.SIGKILL)  # left behind by a process that was killed
+            ip('netns', 'del', space, check=False)
 
 
 def failed(output):
@@ -103,30 +122,28 @@ def failed(output):
     return f'**FAILED**: {output.strip().splitlines()[-1]}'
 
 
-def inside():
-    """Run in the namespace of policy_node."""
-    from faults_arm import ARM
+def inside(theirs):
+    """Run in the namespace of policy_node; `theirs` is the arm's."""
     from faults_arm import partition as cut
 
-    arm = [sys.executable, '-m', 'sac_ros.ros.sim_node', '--ros-args', '-p', f'arm.model:={ARM}']
     commands = {
-        'arm': ['ip', 'netns', 'exec', THEIRS, *arm],
-        'cut': ['ip', '-n', THEIRS, 'link', 'set', 'sac1', 'down'],
-        'mend': ['ip', '-n', THEIRS, 'link', 'set', 'sac1', 'up'],
+        'within': ['ip', 'netns', 'exec', theirs],
+        'cut': ['ip', '-n', theirs, 'link', 'set', 'sac1', 'down'],
+        'mend': ['ip', '-n', theirs, 'link', 'set', 'sac1', 'up'],
     }
-    print(with_graph(lambda graph, directory: cut(graph, directory, commands.__getitem__)))
+    print(with_graph(lambda graph, directory: cut(graph, directory, commands)))
     sys.exit(FAILED[0] if FAILED else 0)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--write', action='store_true', help='put the table into docs/safety.md')
-    parser.add_argument('--inside', action='store_true', help=argparse.SUPPRESS)
+    parser.add_argument('--inside', help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.chdir(ROOT)
     os.environ.update(environment(loopback=not options.inside))
     if options.inside:
-        inside()
+        inside(options.inside)
         return
     from faults_arm import constant_push, dead_node
 

@@ -1,6 +1,7 @@
 """Every fault of docs/safety.md in its short form, over DDS."""
 
 import pytest
+import run_faults
 from fault_rig import Rig, fragile_policy
 from faults import CASES
 from faults_arm import constant_push, dead_node
@@ -18,3 +19,11 @@ def test_faults_end_in_the_fallback_and_nothing_resumes(graph, tmp_path):
 @pytest.mark.parametrize('case', [dead_node, constant_push])
 def test_faults_with_the_simulated_arm(case, graph, tmp_path):
     print(case(graph, tmp_path))
+
+
+def test_a_cut_network_is_a_fault_that_healing_does_not_end():
+    result = run_faults.partition()
+    if result.startswith('skipped'):
+        pytest.skip(result)
+    assert 'FAILED' not in result, run_faults.FAILED
+    print(result)
