@@ -16,6 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -24,8 +25,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from sac_ros.compiling import Compiler
 from sac_ros.config import SACConfig
-from sac_ros.sac import SAC, LearnerState, Update, compiled
+from sac_ros.sac import SAC, LearnerState
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 N_OBS, N_ACT, BATCH, HIDDEN = 23, 7, 256, 256
@@ -57,15 +59,17 @@ def draw() -> Transition:
     )
 
 
-def ours(wrap: Callable[[Update], Update]) -> Run:
+def ours(compile: bool, **settings: Any) -> Run:
     """Our update, eager or compiled."""
-    sac = SAC(spec(), None, SACConfig(hidden=HIDDEN, learning_rate=3e-4, gamma=0.99))
-    update = wrap(sac.update)
+    values = {'hidden': HIDDEN, 'batch_size': BATCH, 'learning_rate': 3e-4, 'gamma': 0.99}
+    sac = SAC(spec(), None, SACConfig(**values | settings))
+    update = Compiler()(sac.update) if compile else sac.update
     holder: list[LearnerState] = [sac.initialize(0)]
+    generator = torch.Generator().manual_seed(0)
 
     def run(n: int) -> None:
         for _ in range(n):
-            holder[0], _ = update(holder[0], draw(), torch.randn(2, BATCH, N_ACT))
+            holder[0], _ = update(holder[0], draw(), sac.noise(generator))
 
     return run
 
@@ -178,9 +182,9 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     contestants: dict[str, Run] = {'limit': products(), 'eager loop': eager()}
-    contestants['ours, eager'] = ours(lambda update: update)
+    contestants['ours, eager'] = ours(False)
     began = time.perf_counter()
-    contestants['ours, compiled'] = ours(compiled)
+    contestants['ours, compiled'] = ours(True)
     contestants['ours, compiled'](1)
     compile_s = time.perf_counter() - began
     for name in ('stable_baselines3', 'sbx'):

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from sac_ros.errors import CheckpointError
-from sac_ros.sac import LearnerState, Moments
+from sac_ros.sac import LearnerState
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save_checkpoint(path: Path, state: LearnerState, notes: dict[str, Any]) -> None:
@@ -72,35 +72,26 @@ def load_checkpoint(path: Path, like: LearnerState) -> tuple[LearnerState, dict[
     return _unflatten(like, flat), notes
 
 
-def _flatten(state: LearnerState) -> dict[str, torch.Tensor]:
-    """Name every tensor by its path, e.g. `actor_moments.first.mean.weight`."""
+def _flatten(part: Any, path: str = '') -> dict[str, torch.Tensor]:
+    """Name every tensor by its path, e.g. `actor_adam.first.mean.weight`."""
+    if isinstance(part, torch.Tensor):
+        return {path: part}
+    inside = part if isinstance(part, dict) else part._asdict()
     flat: dict[str, torch.Tensor] = {}
-    for field, part in state._asdict().items():
-        if isinstance(part, torch.Tensor):
-            flat[field] = part
-        elif isinstance(part, Moments):
-            for kind, tensors in part._asdict().items():
-                flat |= {f'{field}.{kind}.{name}': value for name, value in tensors.items()}
-        else:
-            flat |= {f'{field}.{name}': value for name, value in part.items()}
+    for name, value in inside.items():
+        flat |= _flatten(value, f'{path}.{name}' if path else name)
     return flat
 
 
-def _unflatten(like: LearnerState, flat: dict[str, torch.Tensor]) -> LearnerState:
-    parts: dict[str, Any] = {}
-    for field, part in like._asdict().items():
-        if isinstance(part, torch.Tensor):
-            parts[field] = flat[field]
-        elif isinstance(part, Moments):
-            parts[field] = Moments(
-                *(
-                    {name: flat[f'{field}.{kind}.{name}'] for name in tensors}
-                    for kind, tensors in part._asdict().items()
-                )
-            )
-        else:
-            parts[field] = {name: flat[f'{field}.{name}'] for name in part}
-    return LearnerState(**parts)
+def _unflatten(like: Any, flat: dict[str, torch.Tensor], path: str = '') -> Any:
+    if isinstance(like, torch.Tensor):
+        return flat[path]
+    inside = like if isinstance(like, dict) else like._asdict()
+    parts = {
+        name: _unflatten(value, flat, f'{path}.{name}' if path else name)
+        for name, value in inside.items()
+    }
+    return parts if isinstance(like, dict) else type(like)(**parts)
 
 
 def _read(path: Path, only: str = '') -> dict[str, NDArray[Any]]:

@@ -138,15 +138,47 @@ class SACConfig(Checked):
 
     hidden: int = setting(256, 'units in each of the two hidden layers', 8, 4096)
     learning_rate: float = setting(1e-3, 'step size of Adam for actor, critics, temperature', 0, 1)
+    adam_beta1: float = setting(0.9, "Adam's memory of the gradient (CrossQ: 0.5)", 0, 0.999)
     gamma: float = setting(0.95, 'discount per action', 0, 0.99999)
     tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
     batch_size: int = setting(256, 'transitions per update', 1, 65_536)
     n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
-    layer_norm: bool = setting(False, "normalise the critics' hidden layers (DroQ)")
+    target_critics: int = setting(
+        0, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
+        0, 16,
+    )  # fmt: skip
+    normalization: str = setting(
+        'none', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ)',
+        choices=('none', 'layer', 'batch'),
+    )  # fmt: skip
+    dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
+    normalize_observation: bool = setting(False, 'bring features to mean 0 and variance 1')
+    policy_delay: int = setting(1, 'critic updates per actor update (CrossQ: 3)', 1, 64)
+    n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
     initial_alpha: float = setting(0.05, 'temperature at the start', 1e-6, 100)
     target_entropy_scale: float = setting(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10
     )
+    exploration: str = setting(
+        'white', 'noise of actions in training: white, pink (Eberhard 2023), gsde (Raffin 2021)',
+        choices=('white', 'pink', 'gsde'),
+    )  # fmt: skip
+    caps_temporal: float = setting(0.0, 'penalty on jumps of the mean action in time', 0, 100)
+    caps_spatial: float = setting(0.0, 'penalty on jumps of it between like states', 0, 100)
+    caps_sigma: float = setting(0.05, 'how far such states lie apart, in features', 0, 10)
+    bf16: bool = setting(False, 'round the factors of matrix products to bfloat16')
+
+    @property
+    def subset(self) -> bool:
+        """Whether the target takes a random subset of the critics."""
+        return 0 < self.target_critics < self.n_critics
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dropout and self.normalization == 'batch':
+            raise ConfigError(
+                'dropout and normalization batch exclude each other; set one of them'
+            )
 
 
 @dataclass(frozen=True)
@@ -168,6 +200,8 @@ class TrainConfig(Checked):
         1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
     )
     replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
+    prior: str = setting('', 'replay directory to draw from as well (RLPD); empty for none')
+    prior_share: float = setting(0.5, 'share of each batch drawn from it', 0.01, 0.99)
     replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')
     tensorboard: bool = setting(True, 'write a TensorBoard log into RUN_DIR/log')
     video: bool = setting(True, 'film an episode of each evaluation into it, where that works')

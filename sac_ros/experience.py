@@ -14,20 +14,35 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.replay import ReplayWriter, Source
+from sac_ros.replay import NStep, RecordSampler, ReplayWriter, Source, follow
+from sac_ros.replay_format import Rows
+from sac_ros.replay_sampling import Size
 from sac_ros.spec import Transition
 
 log = logging.getLogger(__name__)
 
 
-class Experience:
+class Experience(RecordSampler):
     """A replay directory and a cursor: the sequence number of the learner's next transition."""
 
     def __init__(self, replay: ReplayWriter, cursor: int, source: Source = Source.SIM) -> None:
+        self.layout = replay.layout
         self.replay, self._source = replay, source
         self.cursor = min(cursor, replay.end)
         if self.cursor < replay.end:
             log.info('%d transitions are ahead of the learner', replay.end - self.cursor)
+
+    @property
+    def records(self) -> ReplayWriter:
+        """The records drawn from."""
+        return self.replay
+
+    def __len__(self) -> int:
+        return len(self.replay) if self.cursor == self.replay.end else len(self._known())
+
+    def refresh(self) -> int:
+        """Return 0: the only writer is this process."""
+        return 0
 
     def store(self, transition: Transition, truncated: bool) -> None:
         """Store a transition, or recognise it as the one at the cursor."""
@@ -38,15 +53,23 @@ class Experience:
             self.replay.append(transition, truncated=truncated, source=self._source)
         self.cursor += 1
 
-    def sample(
-        self, batch_size: int, rng: np.random.Generator, out: NDArray[np.float32] | None = None
-    ) -> Transition:
-        """Draw uniformly from what lies before the cursor, into `out` (B, words)."""
+    def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Sequence numbers, uniform over what lies before the cursor."""
         if self.cursor == self.replay.end:
-            return self.replay.sample(batch_size, rng, out)
+            return self.replay.draw(size, rng)
         known = self._known()
-        drawn = known[rng.integers(0, len(known), batch_size)]
-        return self.replay.layout.split(self.replay.rows(drawn, out))
+        return known[rng.integers(0, len(known), size)]
+
+    def sample_n_step(
+        self,
+        size: Size,
+        rng: np.random.Generator,
+        n: int,
+        gamma: float,
+        out: Rows | None = None,
+    ) -> NStep:
+        """Draw and follow each draw for up to n steps, never beyond the cursor."""
+        return follow(self.replay, self.draw(size, rng), n, gamma, out, end=self.cursor)
 
     def _known(self) -> NDArray[np.int64]:
         everything = self.replay.sequences()

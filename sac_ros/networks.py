@@ -9,64 +9,225 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sac_ros.config import SACConfig
 from sac_ros.features import Features
 from sac_ros.spec import PolicySpec
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+GSDE_LOG_STD = -3.0  # at the start, as in Stable-Baselines3
+# CrossQ's constants of batch renormalisation.
+RENORM_R, RENORM_D, RENORM_MOMENTUM, RENORM_EPSILON = 3.0, 5.0, 0.01, 1e-3
+
+Moments = dict[str, Tensor]  # running moments by the names of the modules' buffers
 
 
 class Actor(nn.Module):
-    """Two hidden layers, then the mean and the logarithm of the spread of a Gaussian."""
+    """Two hidden layers, then the mean and the logarithm of the spread of a Gaussian.
 
-    def __init__(self, n_features: int, n_action: int, hidden: int) -> None:
+    With `exploration` gsde the spread is that of a random linear function of the last hidden
+    layer, so that exploration can be smooth in time (Raffin et al., 2021).
+    """
+
+    def __init__(self, n_features: int, n_action: int, config: SACConfig) -> None:
         super().__init__()
+        hidden, self.bf16 = config.hidden, config.bf16
+        self.gsde = config.exploration == 'gsde'
+        batch_norm = config.normalization == 'batch'
+        self.norms = nn.ModuleList(
+            BatchRenorm((1, size)) for size in (n_features, hidden, hidden) if batch_norm
+        )
         self.hidden1 = nn.Linear(n_features, hidden)
         self.hidden2 = nn.Linear(hidden, hidden)
         self.mean = nn.Linear(hidden, n_action)
-        self.log_std = nn.Linear(hidden, n_action)
+        if self.gsde:
+            self.log_std_matrix = nn.Parameter(torch.full((hidden, n_action), GSDE_LOG_STD))
+        else:
+            self.log_std = nn.Linear(hidden, n_action)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features (B, n_features) to mean and log_std before the tanh, each (B, n_act)."""
-        x = F.relu(self.hidden2(F.relu(self.hidden1(features))))
-        return self.mean(x), self.log_std(x).clamp(LOG_STD_MIN, LOG_STD_MAX)
+    def forward(
+        self, features: Tensor, noise: Tensor | None = None, moments: Moments | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Map features (B, n_features) to mean and log_std before the tanh, each (B, n_act).
+
+        Args:
+            features: what the observation was made into.
+            noise: standard normal (hidden, n_act), which moves the mean along gSDE's function.
+            moments: given in training, takes the new running moments of batch renormalisation.
+        """
+        x = self._normalized(features, 0, moments)
+        for i, layer in enumerate((self.hidden1, self.hidden2), 1):
+            x = F.relu(product(x, layer.weight.T, self.bf16) + layer.bias)
+            x = self._normalized(x, i, moments)
+        mean = self.mean(x)
+        if not self.gsde:
+            return mean, self.log_std(x).clamp(LOG_STD_MIN, LOG_STD_MAX)
+        std = self.log_std_matrix.clamp(LOG_STD_MIN, LOG_STD_MAX).exp()
+        if noise is not None:
+            mean = mean + x @ (std * noise)
+        # The spread is not to be learned through the features (Raffin et al., section 3.2).
+        variance = x.detach().square() @ std.square()
+        return mean, 0.5 * (variance + 1e-6).log()
+
+    def _normalized(self, x: Tensor, i: int, moments: Moments | None) -> Tensor:
+        return self.norms[i](x, f'norms.{i}', moments) if len(self.norms) else x
 
 
 class Critics(nn.Module):
     """Independent critics of one shape, evaluated together as batched matrix products.
 
-    With `layer_norm` each hidden layer is normalised before its ReLU, as in DroQ (Hiraoka et al.,
-    2022): values then extrapolate less, which allows more updates per step.
+    Layer normalisation and dropout come before the ReLU, as in DroQ (Hiraoka et al., 2022); batch
+    renormalisation of the input and after each ReLU, as in CrossQ (Bhatt et al., 2024).
     """
 
-    def __init__(
-        self, n_critics: int, n_features: int, n_action: int, hidden: int, layer_norm: bool = False
-    ) -> None:
+    def __init__(self, n_features: int, n_action: int, config: SACConfig) -> None:
         super().__init__()
-        self.scales = nn.ParameterList()
-        self.shifts = nn.ParameterList()
-        if layer_norm:
-            for _ in range(2):
-                self.scales.append(torch.ones(n_critics, 1, hidden))
-                self.shifts.append(torch.zeros(n_critics, 1, hidden))
+        n, hidden = config.n_critics, config.hidden
+        self.dropout, self.bf16 = config.dropout, config.bf16
         sizes = (n_features + n_action, hidden, hidden, 1)
+        self.layer_norms, self.batch_norms = nn.ModuleList(), nn.ModuleList()
+        if config.normalization == 'layer':
+            self.layer_norms.extend(LayerNorm((n, 1, hidden)) for _ in range(2))
+        elif config.normalization == 'batch':
+            self.batch_norms.extend(BatchRenorm((n, 1, size)) for size in sizes[:-1])
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for n_in, n_out in itertools.pairwise(sizes):
             bound = 1 / math.sqrt(n_in)  # the initialisation of nn.Linear
-            self.weights.append(torch.empty(n_critics, n_in, n_out).uniform_(-bound, bound))
-            self.biases.append(torch.empty(n_critics, 1, n_out).uniform_(-bound, bound))
+            self.weights.append(torch.empty(n, n_in, n_out).uniform_(-bound, bound))
+            self.biases.append(torch.empty(n, 1, n_out).uniform_(-bound, bound))
 
-    def forward(self, features: Tensor, action: Tensor) -> Tensor:
-        """Map features (B, n_features) and actions (B, n_act) to values (n_critics, B)."""
+    def forward(
+        self,
+        features: Tensor,
+        action: Tensor,
+        uniform: Tensor | None = None,
+        moments: Moments | None = None,
+    ) -> Tensor:
+        """Map features (B, n_features) and actions (B, n_act) to values (n_critics, B).
+
+        Args:
+            features: what the observation was made into.
+            action: in [-1, 1].
+            uniform: in [0, 1), (2, n_critics, B + hidden), for the masks of dropout; without it
+                nothing is dropped.
+            moments: given in training, takes the new running moments of batch renormalisation.
+        """
         x = torch.cat((features, action), dim=1)
         x = x.expand(self.weights[0].shape[0], *x.shape)
-        last = len(self.weights) - 1
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias, x, weight)
-            if i < len(self.scales):
-                x = F.layer_norm(x, x.shape[-1:]) * self.scales[i] + self.shifts[i]
-            x = x if i == last else F.relu(x)
-        return x.squeeze(-1)
+        for i in range(2):
+            x = self._batch_normalized(x, i, moments)
+            x = product(x, self.weights[i], self.bf16) + self.biases[i]
+            if self.dropout and uniform is not None:
+                x = x * keep_mask(uniform[i], x.shape[-1], self.dropout)
+            if len(self.layer_norms):
+                x = self.layer_norms[i](x)
+            x = F.relu(x)
+        x = self._batch_normalized(x, 2, moments)
+        # One output: a weighted sum is faster than a matrix product with one column.
+        q: Tensor = (x * self.weights[2].transpose(1, 2)).sum(-1) + self.biases[2].squeeze(-1)
+        return q
+
+    def _batch_normalized(self, x: Tensor, i: int, moments: Moments | None) -> Tensor:
+        norms = self.batch_norms
+        return norms[i](x, f'batch_norms.{i}', moments) if len(norms) else x
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation with a scale and a shift per critic (Ba et al., 2016)."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last dimension."""
+        return F.layer_norm(x, x.shape[-1:]) * self.scale + self.shift
+
+
+class BatchRenorm(nn.Module):
+    """Batch renormalisation (Ioffe, 2017) with running moments that are handed over, not changed.
+
+    Training normalises by the batch, corrected towards the running moments by a bounded affine
+    map through which no gradient flows; otherwise the running moments alone are used.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
+        self.register_buffer('mean', torch.zeros(shape))
+        self.register_buffer('variance', torch.ones(shape))
+
+    def forward(self, x: Tensor, name: str, moments: Moments | None) -> Tensor:
+        """Normalise x (..., B, width) over B; `moments[name + ...]` takes the new moments."""
+        running = (self.variance + RENORM_EPSILON).sqrt()
+        if moments is None:
+            return (x - self.mean) / running * self.scale + self.shift
+        mean = x.mean(-2, keepdim=True)
+        variance = (x - mean).square().mean(-2, keepdim=True)
+        std = (variance + RENORM_EPSILON).sqrt()
+        r = (std / running).detach().clamp(1 / RENORM_R, RENORM_R)
+        d = ((mean - self.mean) / running).detach().clamp(-RENORM_D, RENORM_D)
+        moments[f'{name}.mean'] = torch.lerp(self.mean, mean.detach(), RENORM_MOMENTUM)
+        moments[f'{name}.variance'] = torch.lerp(self.variance, variance.detach(), RENORM_MOMENTUM)
+        return ((x - mean) / std * r + d) * self.scale + self.shift
+
+
+def product(x: Tensor, weight: Tensor, bf16: bool) -> Tensor:
+    """Return the matrix product, or several at once; factors rounded to bfloat16 if asked."""
+    if bf16:
+        return (x.bfloat16() @ weight.bfloat16()).float()
+    return x @ weight
+
+
+def keep_mask(uniform: Tensor, width: int, rate: float) -> Tensor:
+    """Return dropout's mask (n_critics, B, width) with 1 / (1 - rate) where a unit is kept.
+
+    Args:
+        uniform: in [0, 1), (n_critics, B + width).
+        width: units of the layer.
+        rate: share of units that are dropped.
+
+    Sums of a number per row and one per column, modulo one, are uniform and independent in pairs:
+    B + width random numbers do for B * width, and drawing them was what dropout costs on a CPU.
+    """
+    rows, columns = uniform[:, :-width, None], uniform[:, None, -width:]
+    keep: Tensor = ((rows + columns).frac() >= rate) / (1 - rate)
+    return keep
+
+
+class Normalizer(nn.Module):
+    """Features with mean 0 and variance 1 over what was drawn from the replay so far."""
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(n_features))
+        self.register_buffer('variance', torch.ones(n_features))
+        self.register_buffer('count', torch.zeros((), dtype=torch.float64))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise (B, n_features); nothing leaves [-10, 10]."""
+        return ((features - self.mean) / (self.variance + 1e-6).sqrt()).clamp(-10, 10)
+
+    def updated(self, moments: Moments, features: Tensor) -> Moments:
+        """Return the moments with a batch taken in (Chan et al., 1979, pairwise update)."""
+        count = moments['count'] + len(features)
+        share = (len(features) / count).float()
+        mean = features.mean(0)
+        spread = (features - mean).square().mean(0)
+        jump = mean - moments['mean']
+        variance = torch.lerp(moments['variance'], spread, share)
+        return {
+            'mean': torch.lerp(moments['mean'], mean, share),
+            'variance': variance + share * (1 - share) * jump.square(),
+            'count': count,
+        }
 
 
 class Policy(nn.Module):
@@ -81,16 +242,21 @@ class Policy(nn.Module):
     limit: Tensor
     offset: Tensor
 
-    def __init__(self, spec: PolicySpec, features: Features, actor: Actor) -> None:
+    def __init__(
+        self, spec: PolicySpec, features: Features, normalizer: Normalizer | None, actor: Actor
+    ) -> None:
         super().__init__()
-        self.features, self.actor = features, actor
+        self.features, self.normalizer, self.actor = features, normalizer, actor
         self.register_buffer('limit', torch.tensor(spec.torque_limit))
         self.register_buffer('offset', torch.tensor(spec.torque_offset))
         self.double()
 
     def forward(self, observation: Tensor) -> Tensor:
         """Map raw observations (B, n_obs) to torques (B, n_act) [N·m], float32 both."""
-        mean, _ = self.actor(self.features(observation.double()))
+        features = self.features(observation.double())
+        if self.normalizer is not None:
+            features = self.normalizer(features)
+        mean, _ = self.actor(features)
         return (self.offset + self.limit * torch.tanh(mean)).float()
 
 

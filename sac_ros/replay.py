@@ -17,19 +17,21 @@ from sac_ros.replay_format import (
     segment_records,
 )
 from sac_ros.replay_records import Records
-from sac_ros.replay_sampling import Mixture, NStep, Sampler, Selection
+from sac_ros.replay_sampling import Mixture, NStep, RecordSampler, Sampler, Selection, follow
 from sac_ros.replay_writer import ReplayWriter
 from sac_ros.spec import PolicySpec
 
 __all__ = [
     'Mixture',
     'NStep',
+    'RecordSampler',
     'Records',
     'ReplayReader',
     'ReplayWriter',
     'Sampler',
     'Selection',
     'Source',
+    'follow',
 ]
 
 _log = logging.getLogger(__name__)

@@ -229,9 +229,18 @@ class Mixture(Sampler):
 
 
 def follow(
-    records: Records, sequences: NDArray[np.int64], n: int, gamma: float, out: Rows | None = None
+    records: Records,
+    sequences: NDArray[np.int64],
+    n: int,
+    gamma: float,
+    out: Rows | None = None,
+    *,
+    end: int | None = None,
 ) -> NStep:
-    """Sum rewards from given sequence numbers (...) over up to n steps of the same episode."""
+    """Sum rewards from given sequence numbers (...) over up to n steps of the same episode.
+
+    Nothing from the sequence number `end` on is used; None for all there is.
+    """
     if n < 1:
         raise ReplayError(f'n-step returns need n of at least 1, not {n}')
     layout = records.layout
@@ -244,6 +253,8 @@ def follow(
     for step in range(1, n):
         following = sequences + step
         going &= records.whole(following)
+        if end is not None:
+            going &= following < end
         row = records.rows(np.minimum(following, records.end - 1), scratch)
         going &= layout.episode(row) == episode
         if not going.any():

@@ -35,6 +35,7 @@ class TrainingReport:
         self._task = self._bar.add_task('', total=trainer.config.steps, left='-')
         self._live = Live(console=self._console, auto_refresh=False)
         self._next = 0.0
+        self._compiling = False
 
     def __enter__(self) -> TrainingReport:
         config = self._trainer.config
@@ -42,6 +43,7 @@ class TrainingReport:
         self._console.print(f'{verb}: [bold]{config.env}[/] in {config.run_dir}; Ctrl-C saves')
         if config.compile:
             self._console.print('the first update is compiled, which takes a while')
+            self._compiling = True
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -63,6 +65,9 @@ class TrainingReport:
     def step(self, trainer: Trainer) -> None:
         """Refresh what is shown, if it is time to."""
         now = time.monotonic()
+        if self._compiling and trainer.compiler.ready:
+            self._compiling = False
+            self.say(f'compiled in {trainer.compiler.seconds:.0f} s; the next run will be quicker')
         if now < self._next:
             return
         terminal = self._console.is_terminal

@@ -1,38 +1,34 @@
 """Soft Actor-Critic as one pure function: `update(state, batch, noise) -> (state, metrics)`.
 
-Haarnoja et al., 2018, "Soft Actor-Critic Algorithms and Applications", algorithm 1.
+Haarnoja et al., 2018, "Soft Actor-Critic Algorithms and Applications", algorithm 1. What later
+papers add is a setting each (`SACConfig`) and a line or two here.
 """
 
 from __future__ import annotations
 
-import logging
+import dataclasses
 import math
-import os
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value
 
+from sac_ros.adam import AdamState, Parameters, adam_state, adam_step
 from sac_ros.config import SACConfig
 from sac_ros.features import Features
-from sac_ros.networks import Actor, Critics, Policy, sample_action
+from sac_ros.networks import Actor, Critics, Moments, Normalizer, Policy, sample_action
 from sac_ros.spec import Chain, PolicySpec, Transition
 
-log = logging.getLogger(__name__)
-
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam (Kingma and Ba, 2015)
-
-Parameters = dict[str, Tensor]
 Metrics = dict[str, Tensor]
 
 
-class Moments(NamedTuple):
-    """Adam's running means of the gradient and of its square."""
+class Running(NamedTuple):
+    """Running moments of what is normalised; empty where nothing is."""
 
-    first: Parameters
-    second: Parameters
+    observation: Moments
+    actor: Moments
+    critic: Moments
 
 
 class LearnerState(NamedTuple):
@@ -40,15 +36,38 @@ class LearnerState(NamedTuple):
 
     actor: Parameters
     critic: Parameters
-    target_critic: Parameters
+    target_critic: Parameters  # empty with batch renormalisation
     temperature: Parameters  # one entry, log_alpha ()
-    actor_moments: Moments
-    critic_moments: Moments
-    temperature_moments: Moments
-    updates: Tensor  # () updates so far, float64 so that Adam's bias correction stays exact
+    actor_adam: AdamState
+    critic_adam: AdamState
+    temperature_adam: AdamState
+    running: Running
 
 
-Update = Callable[[LearnerState, Transition, Tensor], tuple[LearnerState, Metrics]]
+class Noise(NamedTuple):
+    """All that is random in one update; None where its setting is off."""
+
+    next_action: Tensor  # standard normal (B, n_act)
+    action: Tensor  # standard normal (B, n_act)
+    chosen: Tensor | None = None  # indices of the critics of the target (target_critics,)
+    uniform: Tensor | None = None  # for dropout in [0, 1), (3, 2, n_critics, B + hidden)
+    nearby: Tensor | None = None  # standard normal (B, n_features)
+
+    def to(self, device: str) -> Noise:
+        """Return it on another device."""
+        return Noise(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
+
+
+class Step(NamedTuple):
+    """A batch as the networks see it."""
+
+    features: Tensor  # (B, n_features)
+    action: Tensor  # (B, n_act)
+    reward: Tensor  # (B,)
+    discount: Tensor  # (B,), 0 where the episode terminated
+    next_features: Tensor  # (B, n_features)
+    next_action: Tensor  # (B, n_act), drawn from the policy
+    next_log_prob: Tensor  # (B,)
 
 
 class SAC:
@@ -57,111 +76,199 @@ class SAC:
     def __init__(self, spec: PolicySpec, chain: Chain | None, config: SACConfig) -> None:
         self.spec, self.chain, self.config = spec, chain, config
         self.features = Features(spec, chain)
-        self._shape = (self.features.size, spec.n_action, config.hidden)
-        self._actor, self._critics = Actor(*self._shape), self._new_critics()
         self.target_entropy = -config.target_entropy_scale * spec.n_action
+        self._actor, self._critics = self._new_actor(), self._new_critics()
+        self._normalizer = Normalizer(self.features.size)
+        self._has_target = config.normalization != 'batch'
 
     def initialize(self, seed: int, device: str = 'cpu') -> LearnerState:
         """Draw new parameters; equal seeds give equal states."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            actor = _parameters(Actor(*self._shape), device)
-            critic = _parameters(self._new_critics(), device)
+            actor, critics = self._new_actor().to(device), self._new_critics().to(device)
         self.features.to(device)
-        log_alpha = torch.tensor(math.log(self.config.initial_alpha), device=device)
-        temperature = {'log_alpha': log_alpha}
+        of_actor = {name: value.detach() for name, value in actor.named_parameters()}
+        of_critics = {name: value.detach() for name, value in critics.named_parameters()}
+        target = {k: v.clone() for k, v in of_critics.items()} if self._has_target else {}
+        temperature = {
+            'log_alpha': torch.tensor(math.log(self.config.initial_alpha), device=device)
+        }
+        observed: Moments = {}
+        if self.config.normalize_observation:
+            normalizer = Normalizer(self.features.size).to(device)
+            observed = dict(normalizer.named_buffers())
         return LearnerState(
-            actor=actor,
-            critic=critic,
-            target_critic={name: value.clone() for name, value in critic.items()},
-            temperature=temperature,
-            actor_moments=_zeros(actor),
-            critic_moments=_zeros(critic),
-            temperature_moments=_zeros(temperature),
-            updates=torch.zeros((), dtype=torch.float64, device=device),
+            of_actor,
+            of_critics,
+            target,
+            temperature,
+            adam_state(of_actor),
+            adam_state(of_critics),
+            adam_state(temperature),
+            Running(observed, dict(actor.named_buffers()), dict(critics.named_buffers())),
         )
 
+    def noise(self, draw: torch.Generator) -> Noise:
+        """Draw what the next update needs, on the CPU."""
+        config = self.config
+        shape = (2, config.batch_size, self.spec.n_action)
+        next_action, action = torch.randn(shape, generator=draw)
+        chosen = uniform = nearby = None
+        if config.subset:
+            chosen = torch.randperm(config.n_critics, generator=draw)[: config.target_critics]
+        if config.dropout:
+            sizes = (3, 2, config.n_critics, config.batch_size + config.hidden)
+            uniform = torch.rand(sizes, generator=draw)
+        if config.caps_spatial:
+            nearby = torch.randn((config.batch_size, self.features.size), generator=draw)
+        return Noise(next_action, action, chosen, uniform, nearby)
+
     def update(
-        self, state: LearnerState, batch: Transition, noise: Tensor
+        self,
+        state: LearnerState,
+        batch: Transition,
+        noise: Noise,
+        discount: Tensor | None = None,
     ) -> tuple[LearnerState, Metrics]:
-        """Improve critics, actor and temperature once, then let the target follow.
+        """Improve critics, actor and temperature once, and let the target follow.
 
         Args:
             state: left as it is.
             batch: float32 tensors with a leading dimension B; actions in [-1, 1].
-            noise: standard normal (2, B, n_act): for the next action, for the current one.
+            noise: what `noise` drew.
+            discount: of the next observation's value (B,), for n-step returns; None for gamma.
 
         Returns:
             The new state, and scalar metrics.
         """
-        updates = state.updates + 1
-        both = torch.cat((batch.observation, batch.next_observation))
-        features, next_features = self.features(both).chunk(2)
+        state, metrics, step = self._critic_step(state, batch, noise, discount)
         alpha = state.temperature['log_alpha'].exp()
 
-        target = self.soft_target(state, batch, next_features, alpha, noise[0])
-        gradient, (critic_loss, q) = grad_and_value(self.critic_loss, has_aux=True)(
-            state.critic, features, batch.action, target
+        gradient, (actor_loss, (entropy, running)) = grad_and_value(self.actor_loss, has_aux=True)(
+            state.actor, state, step, alpha, noise
         )
-        critic, critic_moments = self._adam(state.critic, gradient, state.critic_moments, updates)
+        actor, actor_adam = self._descend(state.actor, gradient, state.actor_adam)
 
-        gradient, (actor_loss, entropy) = grad_and_value(self.actor_loss, has_aux=True)(
-            state.actor, critic, features, alpha, noise[1]
+        gradient, alpha_loss = grad_and_value(self.temperature_loss)(state.temperature, entropy)
+        temperature, temperature_adam = self._descend(
+            state.temperature, gradient, state.temperature_adam
         )
-        actor, actor_moments = self._adam(state.actor, gradient, state.actor_moments, updates)
+        state = state._replace(
+            actor=actor,
+            actor_adam=actor_adam,
+            temperature=temperature,
+            temperature_adam=temperature_adam,
+            running=state.running._replace(actor=running),
+        )
+        learned = {'actor_loss': actor_loss, 'alpha_loss': alpha_loss}
+        return state, metrics | learned | {'alpha': alpha, 'entropy': entropy}
 
-        gradient, _ = grad_and_value(self.temperature_loss)(state.temperature, entropy)
-        temperature, temperature_moments = self._adam(
-            state.temperature, gradient, state.temperature_moments, updates
-        )
-        new = LearnerState(
-            actor,
-            critic,
-            {k: torch.lerp(v, critic[k], self.config.tau) for k, v in state.target_critic.items()},
-            temperature,
-            actor_moments,
-            critic_moments,
-            temperature_moments,
-            updates,
-        )
-        metrics = {
-            'critic_loss': critic_loss,
-            'actor_loss': actor_loss,
-            'q': q.mean(),
-            'alpha': alpha,
-            'entropy': entropy,
-        }
-        return new, metrics
-
-    def soft_target(
+    def update_critics(
         self,
         state: LearnerState,
         batch: Transition,
-        next_features: Tensor,
-        alpha: Tensor,
-        noise: Tensor,
-    ) -> Tensor:
-        """Return r + gamma (1 - terminated) (min_i Q'_i(s', a') - alpha log pi(a'|s')), (B,)."""
-        action, log_prob = self._sample(state.actor, next_features, noise)
-        q = self._q(state.target_critic, next_features, action).amin(dim=0)
-        soft_value = q - alpha * log_prob
-        y: Tensor = batch.reward + self.config.gamma * (1 - batch.terminated) * soft_value
-        return y
+        noise: Noise,
+        discount: Tensor | None = None,
+    ) -> tuple[LearnerState, Metrics]:
+        """Improve the critics alone; with `policy_delay`, all but every so many-th update."""
+        state, metrics, _ = self._critic_step(state, batch, noise, discount)
+        return state, metrics
+
+    def _critic_step(
+        self, state: LearnerState, batch: Transition, noise: Noise, discount: Tensor | None
+    ) -> tuple[LearnerState, Metrics, Step]:
+        observed, step = self._seen(state, batch, noise, discount)
+        gradient, (critic_loss, (q, moments)) = grad_and_value(self.critic_loss, has_aux=True)(
+            state.critic, state, step, noise
+        )
+        critic, critic_adam = self._descend(state.critic, gradient, state.critic_adam)
+        tau = self.config.tau
+        new = state._replace(
+            critic=critic,
+            critic_adam=critic_adam,
+            target_critic={
+                k: torch.lerp(v, critic[k], tau) for k, v in state.target_critic.items()
+            },
+            running=state.running._replace(observation=observed, critic=moments),
+        )
+        return new, {'critic_loss': critic_loss, 'q': q.mean()}, step
+
+    def _seen(
+        self, state: LearnerState, batch: Transition, noise: Noise, discount: Tensor | None
+    ) -> tuple[Moments, Step]:
+        both = self.features(torch.cat((batch.observation, batch.next_observation)))
+        observed = state.running.observation
+        if observed:
+            observed = self._normalizer.updated(observed, both)
+            both = functional_call(self._normalizer, observed, (both,))
+        features, next_features = both.chunk(2)
+        action, log_prob = self._sample(state, next_features, noise.next_action)
+        discount = (self.config.gamma if discount is None else discount) * (1 - batch.terminated)
+        return observed, Step(
+            features, batch.action, batch.reward, discount, next_features, action, log_prob
+        )
 
     def critic_loss(
-        self, critic: Parameters, features: Tensor, action: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return sum_i mean (Q_i(s, a) - y)^2 / 2, and Q (n_critics, B)."""
-        q = self._q(critic, features, action)
-        return 0.5 * (q - target).square().mean(dim=1).sum(), q
+        self, critic: Parameters, state: LearnerState, step: Step, noise: Noise
+    ) -> tuple[Tensor, tuple[Tensor, Moments]]:
+        """Return sum_i mean (Q_i(s, a) - y)^2 / 2, Q (n_critics, B) and new running moments.
+
+        With batch renormalisation there is no target network: values before and after the step
+        come from one pass, so that they are normalised alike (CrossQ, section 3).
+        """
+        masks = (None, None) if noise.uniform is None else noise.uniform[:2]
+        moments: Moments = state.running.critic
+        if not self._has_target:
+            moments = {}
+            q, next_q = self._q(
+                (critic, state.running.critic),
+                torch.cat((step.features, step.next_features)),
+                torch.cat((step.action, step.next_action)),
+                moments=moments,
+            ).chunk(2, dim=1)
+            next_q = next_q.detach()
+        else:
+            now, later = (critic, moments), (state.target_critic, moments)
+            q = self._q(now, step.features, step.action, masks[0])
+            next_q = self._q(later, step.next_features, step.next_action, masks[1])
+        if noise.chosen is not None:
+            next_q = next_q[noise.chosen]
+        y = self.soft_target(next_q, step, state.temperature['log_alpha'].exp())
+        return 0.5 * (q - y).square().mean(dim=1).sum(), (q, moments)
+
+    def soft_target(self, next_q: Tensor, step: Step, alpha: Tensor) -> Tensor:
+        """Return y = r + discount (min_i Q'_i(s', a') - alpha log pi(a'|s')), (B,)."""
+        soft_value = next_q.amin(dim=0) - alpha * step.next_log_prob
+        y: Tensor = step.reward + step.discount * soft_value
+        return y
 
     def actor_loss(
-        self, actor: Parameters, critic: Parameters, features: Tensor, alpha: Tensor, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return mean (alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi, and the entropy."""
-        action, log_prob = self._sample(actor, features, noise)
-        q = self._q(critic, features, action).amin(dim=0)
-        return (alpha * log_prob - q).mean(), -log_prob.mean()
+        self, actor: Parameters, state: LearnerState, step: Step, alpha: Tensor, noise: Noise
+    ) -> tuple[Tensor, tuple[Tensor, Moments]]:
+        """Return mean (alpha log pi(a|s) - Q(s, a)), a ~ pi, the entropy and running moments.
+
+        Q is the least of the critics; with a random subset in the target, their mean (REDQ).
+        """
+        moments: Moments = {}
+        acting = (actor, state.running.actor)
+        mean, log_std = functional_call(
+            self._actor, acting, (step.features,), {'moments': moments}
+        )
+        action, log_prob = sample_action(mean, log_std, noise.action)
+        mask = None if noise.uniform is None else noise.uniform[2]
+        q = self._q((state.critic, state.running.critic), step.features, action, mask)
+        value = q.mean(dim=0) if self.config.subset else q.amin(dim=0)
+        loss = (alpha * log_prob - value).mean()
+        # Smooth in time and in space: Mysore et al., 2021, "Regularizing Action Policies for
+        # Smooth Control" (CAPS), equations 2 and 3.
+        if self.config.caps_temporal:
+            following, _ = functional_call(self._actor, acting, (step.next_features,))
+            loss = loss + self.config.caps_temporal * _distance(mean, following)
+        if noise.nearby is not None:
+            moved = step.features + self.config.caps_sigma * noise.nearby
+            beside, _ = functional_call(self._actor, acting, (moved,))
+            loss = loss + self.config.caps_spatial * _distance(mean, beside)
+        return loss, (-log_prob.mean(), moments)
 
     def temperature_loss(self, temperature: Parameters, entropy: Tensor) -> Tensor:
         """Return log alpha (H - target entropy): alpha rises while the entropy is too low.
@@ -171,9 +278,21 @@ class SAC:
         """
         return temperature['log_alpha'] * (entropy - self.target_entropy)
 
-    def act(self, actor: Parameters, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Map raw observations (B, n_obs) to actions (B, n_act); the mean action without noise."""
-        mean, log_std = functional_call(self._actor, actor, (self.features(observation),))
+    def act(self, state: LearnerState, observation: Tensor, noise: Tensor | None) -> Tensor:
+        """Map raw observations (B, n_obs) to actions (B, n_act) in [-1, 1].
+
+        Args:
+            state: of the learner.
+            observation: raw.
+            noise: None for the mean action; standard normal (B, n_act) to draw one, with gSDE
+                (hidden, n_act).
+        """
+        features = self._features(state, observation)
+        acting = (state.actor, state.running.actor)
+        if self.config.exploration == 'gsde':
+            mean, _ = functional_call(self._actor, acting, (features, noise))
+            return torch.tanh(mean)
+        mean, log_std = functional_call(self._actor, acting, (features,))
         return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
 
     def assess(
@@ -189,76 +308,66 @@ class SAC:
         Returns:
             The least of the critics' values of the mean action, and the entropy [nat]; scalars.
         """
-        features = self.features(observation)
-        mean, _ = functional_call(self._actor, state.actor, (features,))
-        q = self._q(state.critic, features, torch.tanh(mean)).min()
-        _, log_prob = self._sample(state.actor, features.expand(len(noise), -1), noise)
+        features = self._features(state, observation)
+        q = self.value(state, observation, self.act(state, observation, None)).min()
+        _, log_prob = self._sample(state, features.expand(len(noise), -1), noise)
         return q, -log_prob.mean()
+
+    def value(self, state: LearnerState, observation: Tensor, action: Tensor) -> Tensor:
+        """Return every critic's value (n_critics, B) of actions (B, n_act) at raw observations."""
+        features = self._features(state, observation)
+        return self._q((state.critic, state.running.critic), features, action)
 
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""
-        actor = Actor(*self._shape)
-        actor.load_state_dict(state.actor)
-        return Policy(self.spec, Features(self.spec, self.chain), actor).eval()
+        actor = Actor(
+            self.features.size,
+            self.spec.n_action,
+            dataclasses.replace(self.config, bf16=False),
+        )
+        actor.load_state_dict(state.actor | state.running.actor)
+        normalizer = None
+        if state.running.observation:
+            normalizer = Normalizer(self.features.size)
+            normalizer.load_state_dict(state.running.observation)
+        return Policy(self.spec, Features(self.spec, self.chain), normalizer, actor).eval()
+
+    def _new_actor(self) -> Actor:
+        return Actor(self.features.size, self.spec.n_action, self.config)
 
     def _new_critics(self) -> Critics:
-        return Critics(self.config.n_critics, *self._shape, self.config.layer_norm)
+        return Critics(self.features.size, self.spec.n_action, self.config)
 
-    def _sample(self, actor: Parameters, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = functional_call(self._actor, actor, (features,))
+    def _features(self, state: LearnerState, observation: Tensor) -> Tensor:
+        features: Tensor = self.features(observation)
+        if state.running.observation:
+            features = functional_call(self._normalizer, state.running.observation, (features,))
+        return features
+
+    def _sample(
+        self, state: LearnerState, features: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        acting = (state.actor, state.running.actor)
+        mean, log_std = functional_call(self._actor, acting, (features,))
         return sample_action(mean, log_std, noise)
 
-    def _q(self, critic: Parameters, features: Tensor, action: Tensor) -> Tensor:
-        q: Tensor = functional_call(self._critics, critic, (features, action))
+    def _q(
+        self,
+        critic: tuple[Parameters, Moments],
+        features: Tensor,
+        action: Tensor,
+        uniform: Tensor | None = None,
+        moments: Moments | None = None,
+    ) -> Tensor:
+        q: Tensor = functional_call(self._critics, critic, (features, action, uniform, moments))
         return q
 
-    def _adam(
-        self, parameters: Parameters, gradient: Parameters, moments: Moments, updates: Tensor
-    ) -> tuple[Parameters, Moments]:
-        first = {k: torch.lerp(m, gradient[k], 1 - BETA1) for k, m in moments.first.items()}
-        second = {
-            k: torch.lerp(v, gradient[k].square(), 1 - BETA2) for k, v in moments.second.items()
-        }
-        step = (self.config.learning_rate / (1 - BETA1**updates)).float()
-        root = (1 - BETA2**updates).sqrt().float()
-        new = {
-            k: p - step * first[k] / (second[k].sqrt() / root + EPSILON)
-            for k, p in parameters.items()
-        }
-        return new, Moments(first, second)
+    def _descend(
+        self, parameters: Parameters, gradient: Parameters, state: AdamState
+    ) -> tuple[Parameters, AdamState]:
+        config = self.config
+        return adam_step(parameters, gradient, state, config.learning_rate, config.adam_beta1)
 
 
-def compiled(update: Update) -> Update:
-    """Compile an update into one graph; where that fails, warn once and run it eagerly."""
-    # Worker processes would hear Ctrl-C too, and one graph gives them nothing to share.
-    os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')
-    fast = torch.compile(update, fullgraph=True, dynamic=False)
-    chosen: list[Update] = []
-
-    def call(
-        state: LearnerState, batch: Transition, noise: Tensor
-    ) -> tuple[LearnerState, Metrics]:
-        if not chosen:
-            try:
-                result = fast(state, batch, noise)
-            except Exception as error:  # noqa: BLE001 (a compiler can fail in any way)
-                reason = str(error).strip().splitlines()[:1]
-                log.warning('cannot compile the update, going on without: %s', *reason)
-                chosen.append(update)
-            else:
-                chosen.append(fast)
-                return result
-        return chosen[0](state, batch, noise)
-
-    return call
-
-
-def _parameters(module: torch.nn.Module, device: str) -> Parameters:
-    return {name: value.detach().to(device) for name, value in module.named_parameters()}
-
-
-def _zeros(parameters: Parameters) -> Moments:
-    return Moments(
-        {name: torch.zeros_like(value) for name, value in parameters.items()},
-        {name: torch.zeros_like(value) for name, value in parameters.items()},
-    )
+def _distance(mean: Tensor, other: Tensor) -> Tensor:
+    return (torch.tanh(mean) - torch.tanh(other)).square().sum(dim=-1).mean()

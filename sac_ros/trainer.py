@@ -15,14 +15,16 @@ import torch
 from numpy.typing import NDArray
 
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig, flatten
 from sac_ros.envs.env import make_problem
 from sac_ros.errors import CheckpointError
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
+from sac_ros.exploration import Exploration
 from sac_ros.export import export_policy
-from sac_ros.replay import ReplayReader, ReplayWriter
-from sac_ros.sac import SAC, compiled
+from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
+from sac_ros.sac import SAC
 from sac_ros.spec import PolicySpec, Transition
 from sac_ros.training_log import TrainingLog
 
@@ -63,10 +65,18 @@ class Trainer:
         self._eval_env = make_problem(config).env
         self.sac = SAC(self.spec, chain, config.sac)
         self.state = self.sac.initialize(config.seed, config.device)
-        self._update = compiled(self.sac.update) if config.compile else self.sac.update
+        self._update, self._update_critics = self.sac.update, self.sac.update_critics
+        self.compiler = Compiler(config.device)
+        if config.compile:
+            self._update = self.compiler(self.sac.update)
+            self._update_critics = self.compiler(self.sac.update_critics)
         self._numpy_rng = np.random.default_rng(config.seed)
         self._torch_rng = torch.Generator().manual_seed(config.seed)
-        self.step, self.episodes = 0, 0
+        self._exploration = Exploration(
+            config.sac, self.spec.n_action, self._numpy_rng, self._torch_rng
+        )
+        self._prior = ReplayReader(config.prior, self.spec) if config.prior else None
+        self.step, self.episodes, self.updates = 0, 0, 0
         self.evaluation: Evaluation | None = None
         self._returns: deque[float] = deque(maxlen=RECENT)
         self._successes: deque[float] = deque(maxlen=RECENT)
@@ -110,6 +120,10 @@ class Trainer:
         self._marks: deque[tuple[float, int]] = deque([(self._started, self.step)])
         with self._open_replay() as replay:
             self._experience = Experience(replay, self._cursor)
+            self._sampler: Sampler = self._experience
+            if self._prior is not None:
+                share = self.config.prior_share
+                self._sampler = Mixture([(self._experience, 1 - share), (self._prior, share)])
             self._rows = torch.empty(self.config.sac.batch_size, replay.words)
             try:
                 self._collect(on_step)
@@ -171,6 +185,7 @@ class Trainer:
             'spec': self.spec.to_json(),
             'config': flatten(self.config),
             'step': self.step,
+            'updates': self.updates,
             'episodes': self.episodes + self._in_episode,  # one that was cut is not begun again
             'cursor': self._experience.cursor,
             'numpy_rng': self._numpy_rng.bit_generator.state,
@@ -189,7 +204,7 @@ class Trainer:
         self.state, notes = load_checkpoint(self.checkpoint, self.state)
         try:
             self.step, self.episodes = notes['step'], notes['episodes']
-            self._cursor = notes['cursor']
+            self._cursor, self.updates = notes['cursor'], notes['updates']
             self._numpy_rng.bit_generator.state = notes['numpy_rng']
             self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
             self._returns.extend(notes['returns'])
@@ -211,6 +226,7 @@ class Trainer:
         while self.step < self.config.steps and not self._stop:
             # The seed alone decides an episode, so that a resumed run lives the same ones.
             observation, _ = self.env.reset(seed=self.config.seed * EPISODES + self.episodes)
+            self._exploration.begin_episode()
             self._in_episode = True
             while self._in_episode and self.step < self.config.steps and not self._stop:
                 if self._pause:
@@ -255,20 +271,27 @@ class Trainer:
             self.save()
 
     def _learn(self) -> None:
-        batch = self._experience.sample(
-            self.config.sac.batch_size, self._numpy_rng, out=self._rows.numpy()
-        )
-        device = self.config.device
+        config, device = self.config.sac, self.config.device
+        discount = None
+        out = self._rows.numpy()
+        if config.n_step > 1:
+            batch, discounts = self._sampler.sample_n_step(
+                config.batch_size, self._numpy_rng, config.n_step, config.gamma, out
+            )
+            discount = torch.from_numpy(discounts).to(device)
+        else:
+            batch = self._sampler.sample(config.batch_size, self._numpy_rng, out)
         tensors = Transition(*(torch.from_numpy(part).to(device) for part in batch))
-        shape = (2, self.config.sac.batch_size, self.spec.n_action)
-        noise = torch.randn(shape, generator=self._torch_rng).to(device)
-        self.state, self._metrics = self._update(self.state, tensors, noise)
+        noise = self.sac.noise(self._torch_rng).to(device)
+        self.updates += 1
+        update = self._update_critics if self.updates % config.policy_delay else self._update
+        self.state, metrics = update(self.state, tensors, noise, discount)
+        self._metrics |= metrics
 
     def _explore(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.step < self.config.learning_starts:
             return self._numpy_rng.uniform(-1, 1, self.spec.n_action).astype(np.float32)
-        noise = torch.randn((1, self.spec.n_action), generator=self._torch_rng)
-        return self._act(observation, noise)
+        return self._act(observation, self._exploration())
 
     def _mean_action(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._act(observation, None)
@@ -280,7 +303,7 @@ class Trainer:
         device = self.config.device
         row = torch.from_numpy(observation).to(device).unsqueeze(0)
         noise = noise.to(device) if noise is not None else None
-        action: NDArray[np.float32] = self.sac.act(self.state.actor, row, noise)[0].cpu().numpy()
+        action: NDArray[np.float32] = self.sac.act(self.state, row, noise)[0].cpu().numpy()
         return action
 
     def _record(self, evaluation: Evaluation) -> None:

@@ -33,7 +33,7 @@ def test_exported_torque_is_the_limit_times_tanh_of_the_mean(env, tmp_path):
     assert parity <= MAX_PARITY
     limit = np.array(sac.spec.torque_limit)
     for observation in observations[::100]:
-        action = sac.act(state.actor, torch.from_numpy(observation)[None], None)[0].numpy()
+        action = sac.act(state, torch.from_numpy(observation)[None], None)[0].numpy()
         assert np.abs(policy(observation) - action * limit).max() <= 1e-5 * limit.max()
         assert (np.abs(policy(observation)) <= limit * (1 + 1e-6)).all()
 

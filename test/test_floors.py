@@ -26,6 +26,9 @@ FLOORS = {
     2: (
         'training_log',
         'sac',
+        'adam',
+        'compiling',
+        'exploration',
         'export',
         'checkpoint',
         'controller',

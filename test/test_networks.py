@@ -5,11 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from sac_ros.config import ArmConfig, TrainConfig
+from sac_ros.config import ArmConfig, SACConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.env import make_problem
 from sac_ros.features import BOUND, Features, ForwardKinematics
-from sac_ros.networks import Critics, sample_action
+from sac_ros.networks import (
+    Actor,
+    BatchRenorm,
+    Critics,
+    Normalizer,
+    keep_mask,
+    sample_action,
+)
 
 SLIDING = """<mujoco><compiler angle="radian"/><worldbody>
   <body name="a" pos=".1 .2 .3" quat=".8 .2 .4 .4"><joint name="turn" axis="1 2 0" pos=".1 0 0"
@@ -85,26 +92,98 @@ def test_log_probability_equals_torchs_own_far_into_the_tails():
     assert action.abs().max() <= 1
 
 
-@pytest.mark.parametrize('layer_norm', [False, True])
-def test_critics_are_independent_and_differently_initialised(layer_norm):
-    critics = Critics(3, 4, 2, 8, layer_norm)
+def critics(normalization, n=3, hidden=8, **settings):
+    return Critics(
+        4, 2, SACConfig(n_critics=n, hidden=hidden, normalization=normalization, **settings)
+    )
+
+
+@pytest.mark.parametrize('normalization', ['none', 'layer', 'batch'])
+def test_critics_are_independent_and_differently_initialised(normalization):
+    networks = critics(normalization)
     features, action = torch.randn(5, 4), torch.randn(5, 2)
-    before = critics(features, action)
+    before = networks(features, action)
     assert before.shape == (3, 5)
     assert not torch.allclose(before[0], before[1])
     with torch.no_grad():
-        critics.weights[0][1, 0, 0] += 1
-    after = critics(features, action)
-    assert (after[[0, 2]] == before[[0, 2]]).all()
+        networks.weights[0][1, 0, 0] += 1
+    after = networks(features, action)
+    assert torch.equal(after[[0, 2]], before[[0, 2]])
     assert not torch.allclose(after[1], before[1])
 
 
 def test_normalised_layers_do_not_care_how_large_their_weights_are():
     features, action = torch.randn(5, 4), torch.randn(5, 2)
-    for layer_norm in (False, True):
-        critics = Critics(2, 4, 2, 32, layer_norm)
-        before = critics(features, action)
+    for normalization in ('none', 'layer'):
+        networks = critics(normalization, hidden=32)
+        before = networks(features, action)
         with torch.no_grad():
-            critics.weights[0] *= 10
-            critics.biases[0] *= 10
-        assert torch.allclose(critics(features, action), before, atol=1e-3) == layer_norm
+            networks.weights[0] *= 10
+            networks.biases[0] *= 10
+        same = torch.allclose(networks(features, action), before, atol=1e-3)
+        assert same == (normalization == 'layer')
+
+
+def test_batch_renormalisation_is_batch_normalisation_once_the_moments_agree():
+    """Ioffe, 2017: with running moments equal to the batch's, r = 1 and d = 0."""
+    norm, x = BatchRenorm((1, 6)), 3 + 2 * torch.randn(64, 6)
+    for _ in range(2_000):
+        moments = {}
+        trained = norm(x, 'n', moments)
+        norm.mean, norm.variance = moments['n.mean'], moments['n.variance']
+    wanted = torch.nn.functional.batch_norm(x, None, None, training=True, eps=1e-3)
+    assert torch.allclose(trained, wanted, atol=1e-4)
+    assert torch.allclose(norm(x, 'n', None), wanted, atol=1e-4)
+    far = norm(x + 1e4, 'n', {})  # a jump of the batch's mean is passed on, bounded
+    assert torch.allclose(far.mean(0), torch.full((6,), 5.0), atol=1e-3)
+
+
+def test_a_dropout_mask_is_fair_and_its_entries_are_independent_in_pairs():
+    rate, rows, columns = 0.2, 400, 300
+    masks = keep_mask(torch.rand(20, rows + columns), columns, rate)
+    dropped = (masks == 0).float()
+    assert masks.unique().tolist() == pytest.approx([0, 1 / (1 - rate)])
+    assert dropped.mean().item() == pytest.approx(rate, abs=0.01)
+    for other in (dropped.roll(1, 1), dropped.roll(1, 2), dropped.roll((1, 1), (1, 2))):
+        assert (dropped * other).mean().item() == pytest.approx(rate**2, abs=0.01)
+
+
+def test_dropout_touches_training_alone():
+    networks, features, action = critics('none', dropout=0.3), torch.randn(5, 4), torch.rand(5, 2)
+    uniform = torch.rand(2, 3, 5 + 8)
+    assert torch.equal(networks(features, action), networks(features, action))
+    assert not torch.equal(networks(features, action, uniform), networks(features, action))
+
+
+def test_rounded_factors_change_values_by_no_more_than_bfloat16_does():
+    features, action = torch.randn(64, 4), torch.randn(64, 2)
+    exact, rounded = critics('none', hidden=64), critics('none', hidden=64, bf16=True)
+    rounded.load_state_dict(exact.state_dict())
+    difference = (exact(features, action) - rounded(features, action)).abs().max()
+    assert 0 < difference < 0.02
+
+
+def test_the_normalizer_holds_the_moments_of_all_it_saw():
+    normalizer, seen = Normalizer(3), [5 * torch.randn(40 + i, 3) + 2 for i in range(20)]
+    moments = dict(normalizer.named_buffers())
+    for part in seen:
+        moments = normalizer.updated(moments, part)
+    everything = torch.cat(seen)
+    assert torch.allclose(moments['mean'], everything.mean(0), atol=1e-4)
+    assert torch.allclose(moments['variance'], everything.var(0, correction=0), rtol=1e-4)
+    normalizer.load_state_dict(moments)
+    assert torch.allclose(normalizer(everything).mean(0), torch.zeros(3), atol=1e-4)
+    assert normalizer(torch.full((1, 3), 1e9)).max() == 10
+
+
+def test_gsde_explores_along_a_function_of_the_state_with_the_spread_it_states():
+    """Raffin et al., 2021, equation 6: the noise is Gaussian with the variance sum (z sigma)^2."""
+    actor = Actor(4, 2, SACConfig(hidden=16, exploration='gsde'))
+    features = torch.randn(3, 4)
+    with torch.no_grad():
+        mean, log_std = actor(features)
+        moved = torch.stack([actor(features, torch.randn(16, 2))[0] for _ in range(4_000)])
+        noise = torch.randn(16, 2)
+        assert torch.equal(actor(features, noise)[0], actor(features, noise)[0])
+    assert torch.allclose(moved.mean(0), mean, atol=0.02)
+    assert torch.allclose(moved.std(0), log_std.exp(), rtol=0.1)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from sac_ros.adam import adam_state, adam_step
+from sac_ros.compiling import Compiler
 from sac_ros.config import SACConfig
-from sac_ros.sac import SAC, compiled
+from sac_ros.sac import SAC
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 
@@ -35,8 +37,8 @@ def batch(n=32, n_observation=2, n_action=1, seed=0):
     )
 
 
-def noise(n=32, n_action=1, seed=0):
-    return torch.randn(2, n, n_action, generator=torch.Generator().manual_seed(seed))
+def noise(sac, seed=0):
+    return sac.noise(torch.Generator().manual_seed(seed))
 
 
 def leaves(state):
@@ -47,15 +49,15 @@ def equal(one, other):
     return all(torch.equal(a, b) for a, b in zip(leaves(one), leaves(other), strict=True))
 
 
-SMALL = SACConfig(hidden=16)
+SMALL = SACConfig(hidden=16, batch_size=32)
 
 
 def test_update_is_pure_and_reproducible():
     sac = SAC(problem(), None, SMALL)
     state = sac.initialize(seed=1)
     kept = [leaf.clone() for leaf in leaves(state)]
-    first, _ = sac.update(state, batch(), noise())
-    second, _ = sac.update(state, batch(), noise())
+    first, _ = sac.update(state, batch(), noise(sac))
+    second, _ = sac.update(state, batch(), noise(sac))
     assert equal(first, second)
     assert all(torch.equal(a, b) for a, b in zip(kept, leaves(state), strict=True))
     assert not equal(first, state)
@@ -66,10 +68,10 @@ def test_update_is_pure_and_reproducible():
 def test_compiled_update_equals_the_eager_one():
     sac = SAC(problem(), None, SMALL)
     eager = fast = sac.initialize(0)
-    update = compiled(sac.update)
+    update = Compiler()(sac.update)
     for i in range(5):
-        eager, eager_metrics = sac.update(eager, batch(seed=i), noise(seed=i))
-        fast, fast_metrics = update(fast, batch(seed=i), noise(seed=i))
+        eager, eager_metrics = sac.update(eager, batch(seed=i), noise(sac, seed=i))
+        fast, fast_metrics = update(fast, batch(seed=i), noise(sac, seed=i))
     for name in eager_metrics:
         assert fast_metrics[name].item() == pytest.approx(eager_metrics[name].item(), rel=1e-4)
     for a, b in zip(leaves(eager), leaves(fast), strict=True):
@@ -83,28 +85,24 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
         torch._dynamo.graph_break()
         return sac.update(state, transitions, draws)
 
-    update = compiled(stubborn)
+    update = Compiler()(stubborn)
     state = sac.initialize(0)
-    wanted, _ = sac.update(state, batch(), noise())
+    wanted, _ = sac.update(state, batch(), noise(sac))
     for _ in range(2):
-        assert equal(update(state, batch(), noise())[0], wanted)
-    warned = [record for record in caplog.records if record.name == 'sac_ros.sac']
+        assert equal(update(state, batch(), noise(sac))[0], wanted)
+    warned = [record for record in caplog.records if record.name == 'sac_ros.compiling']
     assert [record.message[:25] for record in warned] == ['cannot compile the update']
 
 
-def test_adam_matches_torchs():
-    sac = SAC(problem(), None, SMALL)
-    state = sac.initialize(0)
+@pytest.mark.parametrize('beta1', [0.5, 0.9])
+def test_adam_matches_torchs(beta1):
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
-    torchs = torch.optim.Adam([parameter], lr=sac.config.learning_rate)
-    ours, moments = {'p': parameter.detach().clone()}, None
+    torchs = torch.optim.Adam([parameter], lr=1e-3, betas=(beta1, 0.999))
+    ours = {'p': parameter.detach().clone()}
+    state = adam_state(ours)
     for i in range(20):
         gradient = torch.tensor([math.sin(i), 10.0 * math.cos(i)])
-        if moments is None:
-            zero = {'p': torch.zeros(2)}
-            moments = type(state.actor_moments)(zero, zero)
-        updates = torch.tensor(i + 1.0, dtype=torch.float64)
-        ours, moments = sac._adam(ours, {'p': gradient}, moments, updates)
+        ours, state = adam_step(ours, {'p': gradient}, state, 1e-3, beta1)
         parameter.grad = gradient
         torchs.step()
         assert torch.allclose(ours['p'], parameter.detach(), atol=1e-6)
@@ -113,13 +111,13 @@ def test_adam_matches_torchs():
 def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
     sac = SAC(problem(), None, SMALL)
     state, transitions = sac.initialize(0), batch()
-    alpha = torch.tensor(0.3)
-    features = transitions.next_observation
-    target = sac.soft_target(state, transitions, features, alpha, noise()[0])
-    action, log_prob = sac._sample(state.actor, features, noise()[0])
-    q = sac._q(state.target_critic, features, action)
+    state = state._replace(temperature={'log_alpha': torch.tensor(math.log(0.3))})
+    _, step = sac._seen(state, transitions, noise(sac), None)
+    critic = (state.target_critic, {})
+    q = sac._q(critic, step.next_features, step.next_action)
+    target = sac.soft_target(q, step, torch.tensor(0.3))
     assert not torch.allclose(q[0], q[1])
-    soft = torch.minimum(q[0], q[1]) - 0.3 * log_prob
+    soft = torch.minimum(q[0], q[1]) - 0.3 * step.next_log_prob
     ended = transitions.terminated == 1
     assert ended.any()
     assert not ended.all()
@@ -128,9 +126,9 @@ def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
 
 
 def test_target_critic_follows_by_tau():
-    sac = SAC(problem(), None, SACConfig(hidden=16, tau=0.25))
+    sac = SAC(problem(), None, SACConfig(hidden=16, batch_size=32, tau=0.25))
     state = sac.initialize(0)
-    new, _ = sac.update(state, batch(), noise())
+    new, _ = sac.update(state, batch(), noise(sac))
     for name, value in new.target_critic.items():
         wanted = 0.75 * state.target_critic[name] + 0.25 * new.critic[name]
         assert torch.allclose(value, wanted, atol=1e-7)
@@ -139,7 +137,9 @@ def test_target_critic_follows_by_tau():
 @pytest.mark.parametrize('scale', [0.5, 1.0])
 def test_temperature_brings_the_entropy_to_its_target(scale):
     """On a bandit with a peak, alpha falls from above and the entropy ends at the target."""
-    config = SACConfig(hidden=16, learning_rate=5e-3, target_entropy_scale=scale, gamma=0.0)
+    config = SACConfig(
+        hidden=16, batch_size=64, learning_rate=5e-3, target_entropy_scale=scale, gamma=0.0
+    )
     sac = SAC(problem(), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     alphas, entropies = [], []
@@ -148,13 +148,12 @@ def test_temperature_brings_the_entropy_to_its_target(scale):
         zeros = torch.zeros(64, 2)
         reward = -((action[:, 0] - 0.3) ** 2)
         transitions = Transition(zeros, action, reward, torch.ones(64), zeros)
-        draws = torch.randn(2, 64, 1, generator=draw)
-        state, metrics = sac.update(state, transitions, draws)
+        state, metrics = sac.update(state, transitions, sac.noise(draw))
         alphas.append(metrics['alpha'].item())
         entropies.append(metrics['entropy'].item())
     assert alphas[50] < alphas[0]  # the entropy starts above the target
     assert np.mean(entropies[-300:]) == pytest.approx(-scale, rel=0.05)
-    action = sac.act(state.actor, torch.zeros(1, 2), None)
+    action = sac.act(state, torch.zeros(1, 2), None)
     assert action.item() == pytest.approx(0.3, abs=0.05)
 
 
@@ -170,7 +169,7 @@ def test_alpha_rises_when_the_entropy_is_under_the_target():
 @pytest.mark.parametrize(('terminated', 'value'), [(1.0, 1.0), (0.0, 10.0)])
 def test_a_self_loop_is_worth_its_reward_when_terminated_and_its_sum_when_not(terminated, value):
     config = SACConfig(
-        hidden=16, learning_rate=5e-3, gamma=0.9, tau=0.1, initial_alpha=1e-6,
+        hidden=16, batch_size=64, learning_rate=5e-3, gamma=0.9, tau=0.1, initial_alpha=1e-6,
         target_entropy_scale=10,
     )  # fmt: skip
     sac = SAC(problem(), None, config)
@@ -179,6 +178,6 @@ def test_a_self_loop_is_worth_its_reward_when_terminated_and_its_sum_when_not(te
     for _ in range(1200):
         action = torch.rand(64, 1, generator=draw) * 2 - 1
         transitions = Transition(here, action, torch.ones(64), torch.full((64,), terminated), here)
-        state, metrics = sac.update(state, transitions, torch.randn(2, 64, 1, generator=draw))
+        state, metrics = sac.update(state, transitions, sac.noise(draw))
         state = state._replace(temperature={'log_alpha': torch.tensor(math.log(1e-6))})
     assert metrics['q'].item() == pytest.approx(value, rel=0.01)

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.func import grad
 
+from sac_ros.adam import adam_step
 from sac_ros.config import SACConfig
 from sac_ros.networks import sample_action
-from sac_ros.sac import SAC
+from sac_ros.sac import SAC, Noise, Step
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 ACTIONS = np.linspace(-1, 1, 20_003)[1:-1]  # the open interval, for numerical integration
@@ -37,7 +38,7 @@ def landscape(action):
 class OnLandscape(SAC):
     """An actor whose critic is the landscape."""
 
-    def _q(self, critic, features, action):
+    def _q(self, critic, features, action, uniform=None, moments=None):
         return landscape(action[:, 0]).expand(2, -1)
 
 
@@ -78,15 +79,15 @@ def test_actor_reaches_the_best_squashed_gaussian_for_the_boltzmann_density(alph
     """At 0.3 a narrow Gaussian on the tall peak and a wide one over both are local optima."""
     sac = OnLandscape(problem(), None, SACConfig(hidden=16, learning_rate=3e-3))
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
-    actor, moments = state.actor, state.actor_moments
-    features, temperature = torch.zeros(256, 1), torch.tensor(alpha)
-    for i in range(1500):
-        noise = torch.randn(256, 1, generator=draw)
-        gradient = grad(lambda a, n: sac.actor_loss(a, {}, features, temperature, n)[0])(
+    actor, adam = state.actor, state.actor_adam
+    zeros, temperature = torch.zeros(256, 1), torch.tensor(alpha)
+    step = Step(*[zeros] * 7)
+    for _ in range(1500):
+        noise = Noise(zeros, torch.randn(256, 1, generator=draw))
+        gradient = grad(lambda a, n: sac.actor_loss(a, state, step, temperature, n)[0])(
             actor, noise
         )
-        updates = torch.tensor(i + 1.0, dtype=torch.float64)
-        actor, moments = sac._adam(actor, gradient, moments, updates)
+        actor, adam = adam_step(actor, gradient, adam, 3e-3)
     mean, log_std = (
         x.item() for x in torch.func.functional_call(sac._actor, actor, (torch.zeros(1, 1),))
     )
@@ -112,7 +113,7 @@ def test_soft_value_tends_to_the_maximum_as_alpha_vanishes():
 class Noisy(SAC):
     """Critics that report the true value zero plus uniform noise on [-1, 1]."""
 
-    def _q(self, critic, features, action):
+    def _q(self, critic, features, action, uniform=None, moments=None):
         draw = torch.Generator().manual_seed(0)
         return torch.rand(self.config.n_critics, len(action), generator=draw) * 2 - 1
 
@@ -123,7 +124,8 @@ def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics,
     sac = Noisy(problem(), None, SACConfig(n_critics=n_critics, hidden=8, gamma=0.9))
     state, zeros = sac.initialize(0), torch.zeros(n, 1)
     batch = Transition(zeros, zeros, torch.zeros(n), torch.zeros(n), zeros)
-    target = sac.soft_target(state, batch, zeros, torch.tensor(0.0), torch.zeros(n, 1))
+    _, step = sac._seen(state, batch, Noise(zeros, zeros), None)
+    target = sac.soft_target(sac._q({}, zeros, zeros), step, torch.tensor(0.0))
     assert target.mean().item() == pytest.approx(0.9 * bias, abs=0.005)
 
 
@@ -131,7 +133,9 @@ def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics,
 def test_a_chain_has_its_known_values(ending):
     """Four states in a row, reward 1 for leaving the last, which ends or goes round again."""
     length, gamma = 4, 0.8
-    config = SACConfig(hidden=32, learning_rate=5e-3, gamma=gamma, tau=0.2, initial_alpha=1e-6)
+    config = SACConfig(
+        hidden=32, batch_size=64, learning_rate=5e-3, gamma=gamma, tau=0.2, initial_alpha=1e-6
+    )
     sac = SAC(problem(length), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     here = torch.eye(length).repeat(16, 1)
@@ -141,10 +145,10 @@ def test_a_chain_has_its_known_values(ending):
     for _ in range(1200):
         action = torch.rand(16 * length, 1, generator=draw) * 2 - 1
         batch = Transition(here, action, last, terminated, following)
-        state, _ = sac.update(state, batch, torch.randn(2, 16 * length, 1, generator=draw))
+        state, _ = sac.update(state, batch, sac.noise(draw))
         state = state._replace(temperature={'log_alpha': torch.tensor(math.log(1e-6))})
     known = np.array([gamma**i for i in reversed(range(length))])
     if ending == 'truncated':
         known /= 1 - gamma**length
-    q = sac._q(state.critic, torch.eye(length), torch.zeros(length, 1)).detach().numpy()
+    q = sac.value(state, torch.eye(length), torch.zeros(length, 1)).detach().numpy()
     assert q == pytest.approx(np.tile(known, (2, 1)), rel=0.01)

@@ -1,5 +1,6 @@
 """A run resumes bit for bit, loses no transition, and refuses what is not its own."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -80,19 +81,22 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
 CRASHING = """
 import os, signal, sys
 sys.path.insert(0, {here!r})
-from test_trainer import config
+import dataclasses
+from test_trainer import HIDDEN, config
 from sac_ros.trainer import Trainer
 
 def die(trainer):
     if trainer.step == {at}:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Trainer(config({run_dir!r})).run(die)
+sac = dataclasses.replace(HIDDEN, **{sac!r})
+Trainer(config({run_dir!r}, sac=sac, **{changes!r})).run(die)
 """
 
 
-def crash(run_dir, at):
-    code = CRASHING.format(here=str(Path(__file__).parent), at=at, run_dir=str(run_dir))
+def crash(run_dir, at, sac=None, **changes):
+    here = str(Path(__file__).parent)
+    code = CRASHING.format(here=here, at=at, run_dir=str(run_dir), sac=sac or {}, changes=changes)
     ended = subprocess.run([sys.executable, '-c', code], check=False)
     assert ended.returncode == -signal.SIGKILL
 
@@ -125,7 +129,47 @@ def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
 def test_two_updates_per_step(tmp_path):
     trainer = Trainer(config(tmp_path, steps=40, gradient_steps=2))
     trainer.run()
-    assert trainer.state.updates.item() == 2 * 21
+    assert trainer.updates == trainer.state.critic_adam.steps.item() == 2 * 21
+
+
+OPTIONS = [
+    {'n_step': 3},
+    {'normalization': 'layer', 'dropout': 0.1},
+    {'normalization': 'batch', 'policy_delay': 3, 'adam_beta1': 0.5},
+    {'n_critics': 4, 'target_critics': 2, 'normalize_observation': True},
+    {'exploration': 'pink', 'caps_temporal': 0.1, 'caps_spatial': 0.1},
+    {'exploration': 'gsde', 'bf16': True},
+]
+
+
+@pytest.mark.parametrize('options', OPTIONS, ids=' '.join)
+def test_every_option_resumes_bit_for_bit_and_exports(tmp_path, options):
+    sac = dataclasses.replace(HIDDEN, **options)
+    whole = Trainer(config(tmp_path / 'whole', sac=sac, gradient_steps=2))
+    whole.run()
+    crash(tmp_path / 'killed', 130, sac=options, gradient_steps=2)
+    killed = Trainer(config(tmp_path / 'killed', sac=sac, gradient_steps=2))
+    assert 0 < killed.step < 130
+    killed.run()
+    assert same(killed.state, whole.state)
+    assert all(leaf.isfinite().all() for leaf in leaves(whole.state))
+    assert whole.export() < 1e-5
+
+
+def test_a_prior_replay_is_drawn_from_and_left_alone(tmp_path):
+    Trainer(config(tmp_path / 'prior', steps=60)).run()
+    before = transitions(tmp_path / 'prior')
+    prior = str(tmp_path / 'prior' / 'replay')
+    alone, both = (
+        Trainer(config(tmp_path / name, seed=1, steps=60, prior=path))
+        for name, path in (('alone', ''), ('both', prior))
+    )
+    alone.run()
+    both.run()
+    assert not same(alone.state, both.state)
+    assert (transitions(tmp_path / 'prior') == before).all()
+    with pytest.raises(SpecMismatch, match='replay directory'):
+        Trainer(config(tmp_path / 'other', env='Pendulum-v1', prior=prior))
 
 
 def test_progress_counts_and_evaluation_is_repeatable(tmp_path):

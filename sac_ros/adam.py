@@ -1,0 +1,49 @@
+"""Adam (Kingma and Ba, 2015) as tensor expressions, for use inside one compiled graph."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BETA2, EPSILON = 0.999, 1e-8
+
+Parameters = dict[str, Tensor]
+
+
+class AdamState(NamedTuple):
+    """Running means of the gradient and of its square."""
+
+    first: Parameters
+    second: Parameters
+    steps: Tensor  # () so far, float64 so that the correction of the bias stays exact
+
+
+def adam_state(parameters: Parameters) -> AdamState:
+    """Return the state before the first step."""
+    device = next(iter(parameters.values())).device
+    return AdamState(
+        {name: torch.zeros_like(value) for name, value in parameters.items()},
+        {name: torch.zeros_like(value) for name, value in parameters.items()},
+        torch.zeros((), dtype=torch.float64, device=device),
+    )
+
+
+def adam_step(
+    parameters: Parameters,
+    gradient: Parameters,
+    state: AdamState,
+    learning_rate: float,
+    beta1: float = 0.9,
+) -> tuple[Parameters, AdamState]:
+    """Take one step of algorithm 1 against the gradient; nothing is changed in place."""
+    steps = state.steps + 1
+    first = {k: torch.lerp(m, gradient[k], 1 - beta1) for k, m in state.first.items()}
+    second = {k: torch.lerp(v, gradient[k].square(), 1 - BETA2) for k, v in state.second.items()}
+    rate = (learning_rate / (1 - beta1**steps)).float()
+    root = (1 - BETA2**steps).sqrt().float()
+    new = {
+        k: p - rate * first[k] / (second[k].sqrt() / root + EPSILON) for k, p in parameters.items()
+    }
+    return new, AdamState(first, second, steps)

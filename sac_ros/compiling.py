@@ -1,0 +1,60 @@
+"""Compiling the update into one graph, where the machine can."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec('P')
+R = TypeVar('R')
+CACHE = 'TORCHINDUCTOR_CACHE_DIR'
+
+
+class Compiler:
+    """Compiles functions at their first call; after one failure all of them run eagerly."""
+
+    def __init__(self, device: str = 'cpu') -> None:
+        self.seconds = 0.0  # spent on first calls, compiling or reading what is cached
+        self.ready = self.failed = False
+        # Worker processes would hear Ctrl-C too, and one graph gives them nothing to share.
+        os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')
+        cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+        os.environ.setdefault(CACHE, str(cache / 'sac_ros' / 'inductor'))
+        # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
+        self._options: dict[str, Any] = (
+            {'mode': 'reduce-overhead'} if device == 'cuda' else {'options': {'cpp_wrapper': True}}
+        )
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Return the function as one graph; where that fails, warn once and run it eagerly."""
+        fast = torch.compile(function, fullgraph=True, dynamic=False, **self._options)
+        called = False
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            nonlocal called
+            if self.failed:
+                return function(*args, **kwargs)
+            if called:
+                return fast(*args, **kwargs)
+            began = time.monotonic()
+            try:
+                result = fast(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 (a compiler can fail in any way)
+                reason = str(error).strip().splitlines()[:1]
+                log.warning('cannot compile the update, going on without: %s', *reason)
+                self.failed = True
+                return function(*args, **kwargs)
+            finally:
+                self.seconds += time.monotonic() - began
+            self.ready = called = True
+            return result
+
+        return call
