@@ -1,6 +1,7 @@
 """The ROS package: its manifest, and what colcon and pip really install."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,20 @@ def test_settings_files_name_only_settings_that_exist():
         known = {setting.name: setting.type for setting in settings(cls)}
         for key, value in given['ros__parameters'].items():
             assert type(value) is known[key], f'{key} in config/{name}.yaml'
+
+
+def test_every_locked_package_has_a_hash_and_the_version_of_the_constraints():
+    pins = {}
+    for name in ('constraints', 'constraints-kilted'):
+        lines = (ROOT / f'requirements/{name}.txt').read_text().splitlines()
+        pins |= dict(line.split('==') for line in lines if '==' in line)
+    pins = {name.lower().replace('_', '-'): version for name, version in pins.items()}
+    text = (ROOT / 'requirements/deploy.lock').read_text()
+    entries = re.findall(
+        r'^([a-z][^=\n]*)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$', text, re.M
+    )
+    assert len(entries) == text.count('==') > 50
+    assert {name: version for name, version, _ in entries}.items() <= pins.items()
 
 
 def test_the_rviz_file_shows_topics_that_the_nodes_publish():
