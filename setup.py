@@ -59,6 +59,9 @@ setup(
         'mcap': ['rosbags>=0.11.9'],
         'bench': [
             'stable-baselines3==2.9.2',
+            'sbx-rl==0.28.0',
+            'matplotlib',
+            'gymnasium[mujoco]',
             'cpprb==11.0.0',
             'torchrl==0.14.1',
             'tensordict==0.14.3',

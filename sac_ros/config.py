@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 from sac_ros.errors import ConfigError
 
@@ -30,6 +30,9 @@ def setting(
 
 class Checked:
     """A frozen dataclass of settings that refuses values outside their range."""
+
+    # Values by dotted name that the word in the setting `preset` stands for.
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -185,6 +188,25 @@ class SACConfig(Checked):
 class TrainConfig(Checked):
     """One training run."""
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        'fast': {},  # the defaults
+        # Soft Actor-Critic as published, with the values that its implementations share.
+        'sac': {
+            'learning_starts': 100,
+            'gradient_steps': 1,
+            'sac.learning_rate': 3e-4,
+            'sac.gamma': 0.99,
+            'sac.initial_alpha': 1.0,
+            'sac.n_step': 1,
+            'sac.normalization': 'none',
+            'sac.normalize_observation': False,
+            'sac.target_entropy_scale': 1.0,
+        },
+    }
+    preset: str = setting(
+        'fast', 'fast, or sac for the usual values; what else is given here replaces them',
+        choices=tuple(presets),
+    )  # fmt: skip
     env: str = setting('arm-reach', 'arm-reach, or the id of a Gymnasium environment')
     run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
     steps: int = setting(30_000, 'environment steps in all', 1, 10**9)
@@ -235,12 +257,18 @@ def settings(cls: type[Checked], prefix: str = '') -> Iterator[Setting]:
             yield Setting(prefix + field.name, kind, field.default, **field.metadata)
 
 
+def preset_of(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the given `preset` stands for, by dotted names."""
+    return cls.presets.get(values.get('preset', ''), {})  # type: ignore[no-any-return]
+
+
 def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
-    """Make a configuration from dotted names; what is not named keeps its default.
+    """Make a configuration from dotted names; the rest is as the preset or the default has it.
 
     Raises:
         ConfigError: a name is unknown or a value is outside its range.
     """
+    values = {**preset_of(cls, values), **values}
     known = {s.name for s in settings(cls)}
     for name in values:
         if name not in known:

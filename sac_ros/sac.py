@@ -313,6 +313,12 @@ class SAC:
         _, log_prob = self._sample(state, features.expand(len(noise), -1), noise)
         return q, -log_prob.mean()
 
+    def distribution(self, state: LearnerState, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log_std (B, n_act) of the action before the tanh."""
+        acting = (state.actor, state.running.actor)
+        mean, log_std = functional_call(self._actor, acting, (self._features(state, observation),))
+        return mean, log_std
+
     def value(self, state: LearnerState, observation: Tensor, action: Tensor) -> Tensor:
         """Return every critic's value (n_critics, B) of actions (B, n_act) at raw observations."""
         features = self._features(state, observation)
@@ -347,8 +353,9 @@ class SAC:
     def _sample(
         self, state: LearnerState, features: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        acting = (state.actor, state.running.actor)
-        mean, log_std = functional_call(self._actor, acting, (features,))
+        mean, log_std = functional_call(
+            self._actor, (state.actor, state.running.actor), (features,)
+        )
         return sample_action(mean, log_std, noise)
 
     def _q(

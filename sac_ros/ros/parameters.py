@@ -9,7 +9,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
-from sac_ros.config import Checked, Setting, build, settings
+from sac_ros.config import Checked, Setting, build, preset_of, settings
 from sac_ros.errors import ConfigError
 
 INT64 = 2**63 - 1
@@ -26,10 +26,10 @@ def declare(node: Node, cls: type[Config]) -> Config:
     """
     values: dict[str, Any] = {}
     for setting in settings(cls):
-        default = setting.type(setting.default)
+        default = preset_of(cls, values).get(setting.name, setting.default)
         try:
             values[setting.name] = node.declare_parameter(
-                setting.name, default, descriptor(setting)
+                setting.name, setting.type(default), descriptor(setting)
             ).value
         except ParameterException as error:
             raise ConfigError(_explain(setting, error)) from error

@@ -1,0 +1,424 @@
+"""Return against environment steps: our two presets and the peers, on equal tasks and episodes.
+
+Every run is a process of its own whose curve lands in a file below --runs, so that an interrupted
+benchmark goes on where it was. Curves of peers that were measured before are read from
+results/stable_baselines3.json and not run again.
+
+    pip install -e '.[train,bench]'
+    python benchmarks/sample_efficiency.py [--quick] [--jobs 2] [--only PATTERN]
+
+The table and the plot land in benchmarks/results/, with the figures as JSON beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESULTS = Path(__file__).parent / 'results'
+FIRST_SEED, EPISODES = 1000, 20  # of an evaluation, the same for everyone
+OURS, PEERS = ('fast', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
+
+
+class Task(NamedTuple):
+    """What is learned, and for how long by whom."""
+
+    env: str
+    every: int  # steps between two evaluations
+    steps: dict[str, int]  # by algorithm; what is not named is not run
+
+
+class Point(NamedTuple):
+    """One evaluation."""
+
+    step: int
+    mean_return: float
+    std_return: float
+    success: float | None  # share of episodes; None where the task has no such notion
+    seconds: float  # since the start of the process, without evaluations
+
+
+Curve = list[Point]
+Curves = dict[tuple[str, str], list[Curve]]  # by (task, algorithm), a curve per seed
+
+TASKS = {
+    'reacher': Task(
+        'Reacher-v5',
+        2_500,
+        {
+            'fast': 25_000,
+            'sac': 25_000,
+            'sb3-sac': 50_000,
+            'sb3-ppo': 50_000,
+            'sbx-crossq': 12_500,
+        },
+    ),
+    'pusher': Task(
+        'Pusher-v5',
+        2_500,
+        {'fast': 100_000, 'sac': 25_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
+    ),
+    'cheetah': Task(
+        'HalfCheetah-v5',
+        5_000,
+        {'fast': 20_000, 'sac': 20_000, 'sb3-sac': 20_000, 'sb3-ppo': 20_000},
+    ),
+    'arm': Task(
+        'arm-reach', 2_500, {'fast': 15_000, 'sac': 15_000, 'sb3-sac': 15_000, 'sb3-ppo': 15_000}
+    ),
+}
+
+
+def measure(env: Any, act: Callable[[NDArray[Any]], NDArray[Any]]) -> tuple[float, float, Any]:
+    """Return mean and spread of the return, and the share of successes."""
+    returns, successes = [], []
+    for episode in range(EPISODES):
+        observation, info = env.reset(seed=FIRST_SEED + episode)
+        total, ended = 0.0, False
+        while not ended:
+            observation, reward, terminated, truncated, info = env.step(act(observation))
+            total, ended = total + float(reward), terminated or truncated
+        returns.append(total)
+        successes.append(info.get('is_success'))
+    success = None if successes[0] is None else float(np.mean(successes))
+    return float(np.mean(returns)), float(np.std(returns)), success
+
+
+class Recorder:
+    """Measures when it is time to, and writes the curve."""
+
+    def __init__(self, task: Task, file: Path) -> None:
+        self._task, self._file = task, file
+        self._began, self._spent = time.perf_counter(), 0.0
+        self.curve: Curve = []
+
+    def __call__(self, step: int, env: Any, act: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """Take in one environment step."""
+        if step % self._task.every:
+            return
+        before = time.perf_counter()
+        result = measure(env, act)
+        self.curve.append(Point(step, *result, round(before - self._began - self._spent, 1)))
+        self._spent += time.perf_counter() - before
+        self._file.with_suffix('.part').write_text(json.dumps(self.curve))
+
+    def finish(self) -> None:
+        """Make the curve count."""
+        self._file.with_suffix('.part').replace(self._file)
+
+
+def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None:
+    """Train with one of our presets."""
+    from sac_ros.config import TrainConfig, build
+    from sac_ros.trainer import Trainer
+
+    recorder = Recorder(task, file)
+    values = {
+        'preset': preset, 'env': task.env, 'steps': steps, 'seed': seed,
+        'run_dir': str(file.with_suffix('')),
+        'eval_every': 10**9, 'tensorboard': False, 'sync_every': 10**9,
+    }  # fmt: skip
+    trainer = Trainer(build(TrainConfig, values))
+    if trainer.step:
+        sys.exit(f'{trainer.run_dir} holds half a run; remove it')
+    trainer.run(lambda t: recorder(t.step, t._eval_env, t._mean_action))
+    recorder.finish()
+
+
+def run_peer(name: str, task: Task, seed: int, steps: int, file: Path) -> None:
+    """Train with a peer's default settings."""
+    import importlib
+
+    import torch
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from sac_ros.config import TrainConfig
+    from sac_ros.envs.env import make_problem
+
+    torch.set_num_threads(1)
+    library, _, algorithm = name.partition('-')
+    module = importlib.import_module({'sb3': 'stable_baselines3', 'sbx': 'sbx'}[library])
+    recorder, config = Recorder(task, file), TrainConfig(env=task.env)
+    evaluated = make_problem(config).env
+
+    class Watch(BaseCallback):
+        def _on_step(self) -> bool:
+            act = lambda o: self.model.predict(o, deterministic=True)[0]  # noqa: E731
+            recorder(self.num_timesteps, evaluated, act)
+            return True
+
+    on_cpu = {'device': 'cpu'} if library == 'sb3' else {}
+    make = {'sac': 'SAC', 'ppo': 'PPO', 'crossq': 'CrossQ'}[algorithm]
+    model = getattr(module, make)('MlpPolicy', make_problem(config).env, seed=seed, **on_cpu)
+    model.learn(steps, callback=Watch())
+    recorder.finish()
+
+
+def known() -> Curves:
+    """Read the peers' curves that were measured before."""
+    curves: Curves = {}
+    names = {task.env: name for name, task in TASKS.items()}
+    for key, rows in json.loads((RESULTS / 'stable_baselines3.json').read_text())['runs'].items():
+        algorithm, env, _ = key.split('/')
+        curve = [Point(int(r[0]), r[1], r[2], None, r[3]) for r in rows]
+        curves.setdefault((names[env], f'sb3-{algorithm.lower()}'), []).append(curve)
+    return curves
+
+
+def run_all(options: argparse.Namespace, curves: Curves) -> None:
+    """Run what is missing, some at a time, each in a process of its own."""
+    queue = []
+    for name, task in TASKS.items():
+        for algorithm, steps in task.steps.items():
+            for seed in range(options.seeds):
+                file = options.runs / f'{name}-{algorithm}-{seed}.json'
+                wanted = fnmatch.fnmatch(f'{name}-{algorithm}', options.only)
+                if wanted and (name, algorithm) not in curves and not file.exists():
+                    queue.append((file, [name, algorithm, str(seed), str(options.steps or steps)]))
+    running: dict[subprocess.Popen[bytes], Path] = {}
+    total = len(queue)
+    try:
+        while queue or running:
+            while queue and len(running) < options.jobs:
+                file, arguments = queue.pop(0)
+                command = [sys.executable, __file__, '--one', *arguments]
+                command += ['--runs', options.runs, '--every', str(options.every)]
+                with file.with_suffix('.log').open('w') as log:
+                    process = subprocess.Popen(command, stdout=log, stderr=log)
+                running[process] = file
+            for process in [p for p in running if p.poll() is not None]:
+                file = running.pop(process)
+                state = 'done' if process.returncode == 0 else f'FAILED, see {file.stem}.log'
+                done = total - len(queue) - len(running)
+                print(f'{done}/{total} {file.stem} {state}', flush=True)
+            time.sleep(0.5)
+    finally:
+        for process in running:
+            process.terminate()
+
+
+def gather(options: argparse.Namespace, curves: Curves) -> None:
+    """Add the curves of finished runs."""
+    for file in sorted(options.runs.glob('*-*-?.json')):
+        name, _, algorithm = file.stem[:-2].partition('-')
+        curve = [Point(*row) for row in json.loads(file.read_text())]
+        curves.setdefault((name, algorithm), []).append(curve)
+
+
+def at(curves: list[Curve], step: int) -> NDArray[np.float64]:
+    """Return every seed's return at a step, (n_seeds,)."""
+    return np.array([p.mean_return for curve in curves for p in curve if p.step == step])
+
+
+def steps_of(curves: list[Curve]) -> list[int]:
+    """Return the steps at which all seeds were measured."""
+    return sorted(set.intersection(*({p.step for p in curve} for curve in curves)))
+
+
+def steps_to(curves: list[Curve], goal: float, of: str = 'mean_return') -> int | None:
+    """Return the first step at which the mean over the seeds reaches the goal, None if never."""
+    for step in steps_of(curves):
+        values = [getattr(p, of) for curve in curves for p in curve if p.step == step]
+        if np.mean(values) >= goal:
+            return step
+    return None
+
+
+def seconds_to(curve: Curve, goal: float) -> float | None:
+    """Return when one seed first reaches the goal."""
+    return next((p.seconds for p in curve if p.mean_return >= goal), None)
+
+
+def difference(ours: list[Curve], theirs: list[Curve], steps: list[int]) -> tuple[float, float]:
+    """Return the difference of the mean return over steps, and its 95 % margin (Welch's t)."""
+    from scipy import stats
+
+    a, b = (np.mean([at(curves, s) for s in steps], axis=0) for curves in (ours, theirs))
+    test = stats.ttest_ind(a, b, equal_var=False)
+    margin = (test.confidence_interval(0.95).high - test.confidence_interval(0.95).low) / 2
+    return float(a.mean() - b.mean()), float(margin)
+
+
+def ratio(a: float | None, b: float | None) -> float | None:
+    """Return a / b where both were reached."""
+    return None if a is None or not b else round(a / b, 2)
+
+
+def figures(curves: Curves) -> dict[str, Any]:
+    """Return what the benchmark is about, under stable keys; None where a goal was not reached."""
+
+    def of(task: str, algorithm: str) -> list[Curve]:
+        return curves.get((task, algorithm), [])
+
+    def goal(task: str, step: int) -> float:
+        return float(at(of(task, 'sb3-sac'), step).mean())
+
+    result: dict[str, Any] = {}
+    fast = of('pusher', 'fast')
+    if fast:
+        result['pusher_steps_to_sb3_100k'] = steps_to(fast, goal('pusher', 100_000))
+        last = steps_of(fast)[-1]
+        result['pusher_steps'] = last
+        result[f'pusher_return_{last // 1000}k'] = round(float(at(fast, last).mean()), 2)
+        result['pusher_steps_to_minus_28'] = steps_to(fast, -28.0)
+    if of('reacher', 'fast'):
+        fast = of('reacher', 'fast')
+        result['reacher_steps_to_sb3_50k'] = steps_to(fast, goal('reacher', 50_000))
+    if of('arm', 'fast'):
+        result['arm_steps_to_95'] = steps_to(of('arm', 'fast'), 0.95, 'success')
+    for key, one, other in (
+        ('sac_vs_sb3', 'sac', 'sb3-sac'),
+        ('fast_vs_sac', 'fast', 'sac'),
+        ('sac_vs_ppo', 'sac', 'sb3-ppo'),
+    ):
+        result[key] = {}
+        for task in TASKS:
+            if of(task, one) and of(task, other):
+                a, b = of(task, one), of(task, other)
+                steps = sorted(set(steps_of(a)) & set(steps_of(b)))
+                mean, margin = difference(a, b, steps)
+                result[key][task] = {
+                    'difference': round(mean, 2),
+                    'margin_95': round(margin, 2),
+                    'up_to': steps[-1],
+                }
+    return result
+
+
+def table(curves: Curves) -> str:
+    """Return the curves as Markdown, mean and spread over seeds."""
+    lines = []
+    for name, task in TASKS.items():
+        algorithms = [a for a in (*OURS, *PEERS) if (name, a) in curves]
+        if not algorithms:
+            continue
+        steps = sorted({s for a in algorithms for s in steps_of(curves[name, a])})
+        chosen = [s for s in steps if s <= 25_000] + [s for s in steps if s in (50_000, 100_000)]
+        lines += [
+            f'## {task.env}',
+            '',
+            '| steps | ' + ' | '.join(f'{a} ({len(curves[name, a])})' for a in algorithms) + ' |',
+            '| --: |' + ' --: |' * len(algorithms),
+        ]
+        for step in chosen:
+            cells = []
+            for algorithm in algorithms:
+                values = at(curves[name, algorithm], step)
+                succeeded = [
+                    p.success for c in curves[name, algorithm] for p in c if p.step == step
+                ]
+                cell = f'{values.mean():.1f} ± {values.std():.1f}' if len(values) else ''
+                if len(values) and succeeded[0] is not None:
+                    cell += f' ({100 * np.mean(succeeded):.0f} %)'
+                cells.append(cell)
+            lines.append(f'| {step:,} | ' + ' | '.join(cells) + ' |')
+        lines.append('')
+    return '\n'.join(lines)
+
+
+def plot(curves: Curves, file: Path) -> None:
+    """Draw every task's curves: a line for the mean, a band from worst to best seed."""
+    import matplotlib as mpl
+
+    mpl.use('svg')
+    import matplotlib.pyplot as plt
+
+    mpl.rcParams['svg.hashsalt'] = 'sac_ros'
+    names = [name for name in TASKS if any(task == name for task, _ in curves)]
+    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
+    colours = dict(zip((*OURS, *PEERS), ('C3', 'C0', '0.35', '0.65', 'C2'), strict=True))
+    for axis, name in zip(axes[0], names, strict=True):
+        success = name == 'arm'
+        for algorithm, colour in colours.items():
+            seeds = curves.get((name, algorithm))
+            if not seeds:
+                continue
+            steps = steps_of(seeds)
+            field = 'success' if success else 'mean_return'
+            values = np.array(
+                [[getattr(p, field) for c in seeds for p in c if p.step == s] for s in steps]
+            )
+            x = np.array(steps) / 1000
+            axis.plot(x, values.mean(1), color=colour, label=algorithm, lw=1.6)
+            axis.fill_between(x, values.min(1), values.max(1), color=colour, alpha=0.15, lw=0)
+        axis.set(title=TASKS[name].env, xlabel='environment steps [thousand]')
+        axis.set_ylabel('success' if success else 'return')
+        if name == 'reacher':
+            axis.set_ylim(-16, -3)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8, frameon=False)
+    figure.tight_layout()
+    figure.savefig(file, metadata={'Date': None})
+
+
+def main() -> None:
+    """Run what is missing, then write table, plot and figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--quick', action='store_true', help='a few hundred steps of one task')
+    parser.add_argument('--jobs', type=int, default=2, help='runs at a time (default: 2)')
+    parser.add_argument('--seeds', type=int, default=3, help='seeds of each (default: 3)')
+    parser.add_argument('--only', default='*', help='run TASK-ALGORITHM that fit, as pusher-fast')
+    parser.add_argument('--runs', type=Path, default=Path('runs/sample_efficiency'))
+    parser.add_argument('--steps', type=int, default=0, help='instead of those of the task')
+    parser.add_argument('--every', type=int, default=0, help='steps between evaluations')
+    parser.add_argument('--one', nargs=4, metavar=('TASK', 'ALGORITHM', 'SEED', 'STEPS'))
+    options = parser.parse_args()
+    options.runs.mkdir(parents=True, exist_ok=True)
+    if options.one:
+        name, algorithm, seed, steps = options.one
+        run = run_ours if algorithm in OURS else run_peer
+        file = options.runs / f'{name}-{algorithm}-{seed}.json'
+        task = TASKS[name]
+        if options.every:
+            task = task._replace(every=options.every)
+        run(algorithm, task, int(seed), int(steps), file)
+        return
+    curves = known()
+    if options.quick:
+        quick(options)
+        return
+    run_all(options, curves)
+    gather(options, curves)
+    result = figures(curves)
+    text = (
+        '# Sample efficiency\n\nReturn of the deterministic policy over 20 episodes, mean ± '
+        'spread over the seeds (how many: in brackets); success in brackets.\n\n'
+        '    python benchmarks/sample_efficiency.py\n\n'
+        '![Return against environment steps](sample_efficiency.svg)\n\n'
+    )
+    (RESULTS / 'sample_efficiency.md').write_text(text + table(curves))
+    (RESULTS / 'sample_efficiency.json').write_text(json.dumps(result, indent=1) + '\n')
+    plot(curves, RESULTS / 'sample_efficiency.svg')
+    print(table(curves))
+    print(json.dumps(result))
+
+
+def quick(options: argparse.Namespace) -> None:
+    """Show that every part runs, in well under a minute; the figures mean nothing."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        options.runs, options.steps, options.seeds = Path(folder), 600, 1
+        options.only, options.every = 'reacher-*', 300
+        curves: Curves = {}
+        run_all(options, curves)
+        gather(options, curves)
+    print(table(curves))
+    print(json.dumps(figures(curves)))
+
+
+if __name__ == '__main__':
+    main()
