@@ -100,7 +100,8 @@ def test_the_rviz_file_shows_topics_that_the_nodes_publish():
         for key in ('Topic', 'Description Topic')
         if key in display
     }
-    assert topics == {'/robot_description', '/sim_node/markers', '/train_node/markers'}
+    markers = {f'/{node}/markers' for node in ('sim_node', 'policy_node', 'train_node')}
+    assert topics == {'/robot_description', *markers}
     assert view['Global Options']['Fixed Frame'] == 'base_link'
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import Point, PointStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from policy_files import linear_policy, reach_spec, save
@@ -16,6 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import MarkerArray
 
 COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -34,6 +35,7 @@ class Robot:
         self.commands = graph.subscribe(Float64MultiArray, COMMAND)
         self.states = graph.subscribe(String, '/policy_node/state', LATCHED)
         self.applied = graph.subscribe(JointState, '/policy_node/applied')
+        self.markers = graph.subscribe(MarkerArray, '/policy_node/markers')
         self.reports = graph.subscribe(DiagnosticArray, '/diagnostics')
         self.joint_states = graph.node.create_publisher(JointState, '/joint_states', 1)
         self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
@@ -54,6 +56,11 @@ class Robot:
     def reported(self, text):
         return bool(self.reports) and text in self.reports[-1].status[0].message
 
+    def shown(self, namespace):
+        """Return the last marker of that name, if there is one."""
+        markers = self.markers[-1].markers if self.markers else []
+        return next((marker for marker in markers if marker.ns == namespace), None)
+
     def torque(self):
         return np.array(self.commands[-1].data)
 
@@ -61,11 +68,11 @@ class Robot:
         kind = SetBool if name == 'enable' else Trigger
         return self.graph.call(kind, f'/policy_node/{name}', **request)
 
-    def run(self):
+    def run(self, goal=(0.0, 0.0, 0.0)):
         """Send a goal and enable as soon as the node agrees."""
         self.wait('READY')
         self.graph.spin_until(lambda: self.goals.get_subscription_count() == 1)
-        self.goals.publish(PointStamped())
+        self.goals.publish(PointStamped(point=Point(**dict(zip('xyz', goal, strict=True)))))
         self.graph.spin_until(lambda: self.call('enable', data=True).success, what='enabling')
         self.wait('RUN')
 
@@ -103,6 +110,17 @@ def test_runs_stops_and_resumes_only_when_told(graph, policy):
     robot.call('enable', data=False)
     robot.wait('READY')
     graph.spin_until(lambda: robot.reported('READY'), what='READY in the diagnostics')
+
+
+def test_rviz_is_shown_the_state_and_the_goal(graph, policy):
+    robot = Robot(graph, policy, '-p', 'base_frame:=pedestal')
+    robot.wait('READY')
+    graph.spin_until(lambda: robot.shown('text') and robot.shown('text').text == 'READY')
+    assert robot.shown('goal') is None
+    robot.run((0.3, 0.2, 0.5))
+    graph.spin_until(lambda: robot.shown('text').text == 'RUN' and robot.shown('goal'))
+    assert robot.shown('goal').pose.position == Point(x=0.3, y=0.2, z=0.5)
+    assert {marker.header.frame_id for marker in robot.markers[-1].markers} == {'pedestal'}
 
 
 def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):

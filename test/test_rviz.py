@@ -52,6 +52,14 @@ def test_every_display_of_the_simulation_has_its_topic(graph):
     assert graph.stop(sim) == 0
 
 
+def test_every_display_of_the_policy_has_its_topic(graph):
+    node = graph.start('policy_node')  # shows its state before a policy is loaded
+    wanted = [item for item in topics() if item[0] == '/policy_node/markers']
+    assert wanted
+    check(graph, wanted)
+    assert graph.stop(node) == 0
+
+
 def test_every_display_of_the_training_has_its_topic(graph, tmp_path):
     arm = Path(__file__).parent / 'data/two_joints.urdf'
     given = {'arm.model': arm, 'run_dir': tmp_path / 'run', 'compile': 'false'}

@@ -13,13 +13,12 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.ros.messages import to_joint_state, to_markers
+from sac_ros.ros.messages import to_joint_state, to_markers, to_text
 
 Vector = NDArray[np.float64]
 TRAIL = 150  # places of the tip that are kept
 STEP = 0.003  # [m] that the tip moves before another place is kept
 SMALL, LARGE = 0.03, 0.11  # [m] diameter of a joint's ball without torque and at its limit
-TEXT_HEIGHT = 0.04  # [m]
 ABOVE = 0.25  # [m] of the text above the tip
 
 
@@ -51,7 +50,7 @@ class ArmMarkers:
         result.markers += [
             self._draw_trail(header),
             *self._draw_load(header),
-            *([_draw_text(text, tip, header)] if text else []),
+            *([to_text(text, tip + np.array([0.0, 0.0, ABOVE]), header)] if text else []),
         ]
         return result
 
@@ -99,14 +98,6 @@ def arm_state(arm: SimArm, stamp: Time) -> JointState:
         np.concatenate((arm.applied_torque, still)),
         stamp,
     )
-
-
-def _draw_text(text: str, tip: Vector, header: Header) -> Marker:
-    marker = _marker(header, 'text', Marker.TEXT_VIEW_FACING)
-    marker.pose.position = _point(tip + np.array([0.0, 0.0, ABOVE]))
-    marker.scale.z, marker.text = TEXT_HEIGHT, text
-    marker.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
-    return marker
 
 
 def _marker(header: Header, space: str, kind: int, number: int = 0) -> Marker:

@@ -21,6 +21,7 @@ LEVELS = {
     'warn': DiagnosticStatus.WARN,
     'error': DiagnosticStatus.ERROR,
 }
+TEXT_HEIGHT = 0.04  # [m]
 
 
 def to_stamp(seconds: float) -> Time:
@@ -132,6 +133,16 @@ def to_markers(points: Mapping[str, tuple[Vector, str]], frame: str, stamp: Time
         marker.color = COLOURS[colour]
         markers.append(marker)
     return MarkerArray(markers=markers)
+
+
+def to_text(text: str, place: Vector, header: Header) -> Marker:
+    """Make a text that is shown at a place (3,) [m] in the frame of the header."""
+    marker = Marker(header=header, ns='text', type=Marker.TEXT_VIEW_FACING)
+    marker.pose.position = to_point(place, '', header.stamp).point
+    marker.pose.orientation.w = 1.0
+    marker.scale.z, marker.text = TEXT_HEIGHT, text
+    marker.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+    return marker
 
 
 COLOURS = {

@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -21,6 +23,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import MarkerArray
 
 from sac_ros.controller import Controller
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch
@@ -36,6 +39,7 @@ from sac_ros.supervisor import State, Supervisor
 WATCHDOG_PERIOD = 0.005  # [s]
 CROWD_PERIOD = 0.5  # [s] between two looks for other publishers of commands
 REPORT_PERIOD = 1.0  # [s]
+UNDER_BASE = 0.1  # [m]
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -51,6 +55,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._shown: State | None = None
         self._live: list[Callable[[], object]] = []  # undoes what activating made
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
+        self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_subscription(PointStamped, '~/goal', self._on_goal, LATEST)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -167,6 +172,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         status = messages.to_status(self.get_name(), *report)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
+        self._draw()
 
     # Services
 
@@ -242,8 +248,19 @@ class PolicyNode(LifecycleNode, ClosingNode):
             return
         self._shown = state
         self._state.publish(String(data=state.name))
+        self._draw()
         reason = self._supervisor.reason
         self.get_logger().info(f'{state.name}: {state.value}' + (f' ({reason})' if reason else ''))
+
+    def _draw(self) -> None:
+        """Show the goal, and the state under the base, where no arm is in the way."""
+        goal = self._controller.goal if self._controller else None
+        frame = self.config.base_frame
+        points = {} if goal is None else {'goal': (goal, 'green')}
+        drawing = messages.to_markers(points, frame, Time())
+        place, state = np.array([0.0, 0.0, -UNDER_BASE]), self._supervisor.state
+        drawing.markers.append(messages.to_text(state.name, place, Header(frame_id=frame)))
+        self._markers.publish(drawing)
 
     def _answer(
         self, response: SetBool.Response | Trigger.Response, success: bool

@@ -30,7 +30,6 @@ from sac_ros.simulator import SimConfig, Simulator
 
 COMMAND_TOPIC = '/forward_effort_controller/commands'
 GOAL_TOPIC = '/policy_node/goal'
-POLICY_STATE_TOPIC = '/policy_node/state'
 REPORT_PERIOD = 1.0  # [s]
 SHOW_PERIOD = 0.1  # [s]
 SLOW = 0.95  # share of the real-time factor asked for below which it warns
@@ -46,7 +45,7 @@ class SimNode(ClosingNode):
         self.config = declare(self, SimConfig)
         self.simulator = Simulator(self.config, time.monotonic())
         self._goal: NDArray[np.float64] | None = None
-        self._goal_until, self._policy_state, self._aligned = 0.0, '', False
+        self._goal_until, self._aligned = 0.0, False
         self._tells_time = self.config.clock or self.config.real_time_factor != 1
         self._drawing = ArmMarkers(self.simulator.arm)
         self._states = self.create_publisher(JointState, '/joint_states', LATEST)
@@ -59,7 +58,6 @@ class SimNode(ClosingNode):
         self._description.publish(String(data=description_of(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
         self.create_subscription(PointStamped, GOAL_TOPIC, self._on_goal, LATEST)
-        self.create_subscription(String, POLICY_STATE_TOPIC, self._on_policy_state, LATCHED_TOPIC)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_service(Trigger, '~/step', self._on_step)
@@ -88,9 +86,6 @@ class SimNode(ClosingNode):
         except ConfigError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
 
-    def _on_policy_state(self, message: String) -> None:
-        self._policy_state = message.data
-
     def _on_goal(self, message: PointStamped) -> None:
         try:
             self._goal = messages.read_point(message, self.simulator.robot.base)
@@ -107,7 +102,7 @@ class SimNode(ClosingNode):
         if self._goal is not None and self.config.goal_period > 0:
             base = self.simulator.robot.base
             self._goals.publish(messages.to_point(self._goal, base, stamp))
-        self._markers.publish(self._drawing.draw(self._goal, self._policy_state, stamp))
+        self._markers.publish(self._drawing.draw(self._goal, '', stamp))
         load = relative_torque(self.simulator.arm)
         self._load.publish(Float64MultiArray(data=load.tolist()))
 
