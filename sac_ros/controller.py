@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import PolicyError
 from sac_ros.policy import OnnxPolicy
-from sac_ros.safety import SafetyConfig, SafetyFilter
+from sac_ros.safety import SafetyConfig, SafetyFilter, all_finite
 from sac_ros.supervisor import State, Supervisor
 
 Vector = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Controller:
 
     def step(self, now: float, position: Vector, velocity: Vector) -> Vector:
         """Take a joint state, (n,) [rad] and (n,) [rad/s], and return the torque to publish."""
-        if np.isfinite(position).all() and np.isfinite(velocity).all():
+        if all_finite(position) and all_finite(velocity):
             self._position, self._velocity = position, velocity
             self.supervisor.good_state(now)
         else:
@@ -131,7 +131,9 @@ class Controller:
         if now >= self._next_tick and not self.supervisor.silent(now):
             self._tick(now)
         share = self.supervisor.share(now)
-        wanted = share * self._torque + (1 - share) * self.filter.resting(self._velocity)
+        wanted = self._torque
+        if share < 1:
+            wanted = share * wanted + (1 - share) * self.filter.resting(self._velocity)
         guarded = self.filter.apply(wanted, self._position, self._velocity, dt)
         for guard in guarded.guards:
             self.supervisor.counts[f'guard {guard}'] += 1

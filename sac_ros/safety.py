@@ -11,6 +11,7 @@ the largest jump that a guard makes is from the torque published last to zero.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -112,9 +113,8 @@ class SafetyFilter:
             dt: time since the last torque was published [s].
         """
         for name, values in (('position', position), ('velocity', velocity), ('torque', torque)):
-            finite = np.isfinite(values)
-            if not finite.all():
-                return self._fault(f'{name} is not finite at {self._named(~finite)}')
+            if not all_finite(values):
+                return self._fault(f'{name} is not finite at {self._named(~np.isfinite(values))}')
         too_fast = np.abs(velocity) > self._fault_speed
         if too_fast.any():
             return self._fault(f'far over the velocity limit at {self._named(too_fast)}', velocity)
@@ -122,7 +122,7 @@ class SafetyFilter:
         wanted = between(low, torque, high)
         step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
         safe = limit_rate(wanted, between(low, self._last, high), step)
-        if not np.isfinite(safe).all():
+        if not all_finite(safe):
             return self._fault('guarded torque is not finite', velocity)
         self._last = safe
         if (safe == torque).all():
@@ -179,6 +179,11 @@ class SafetyFilter:
 
     def _named(self, where: NDArray[np.bool_]) -> str:
         return ', '.join(name for name, hit in zip(self.joint_names, where, strict=True) if hit)
+
+
+def all_finite(values: Vector) -> bool:
+    """Whether all of (n,) are finite; for a few joints faster than numpy's own."""
+    return all(map(math.isfinite, values.tolist()))
 
 
 def between(low: Vector, value: Vector, high: Vector) -> Vector:
