@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from policy_files import linear_policy, reach_spec, save
+from test_ros_train_node import small_run
 
 POLICY = Path(__file__).resolve().parents[1] / 'security/sac_ros.policy.xml'
 COMMAND = '/forward_effort_controller/commands'
@@ -33,11 +34,15 @@ def test_only_policy_node_may_command():
     assert may == ['policy_node']
 
 
-@pytest.mark.parametrize('name', ['policy_node', 'sim_node'])
+@pytest.mark.parametrize('name', ['policy_node', 'sim_node', 'train_node'])
 def test_a_running_node_does_what_it_may_and_no_more(graph, name, tmp_path):
     policy = save(linear_policy(reach_spec(3)), tmp_path / 'policy.onnx')
-    given = ['-p', f'policy:={policy}', '-p', 'autostart:=true'] if name == 'policy_node' else []
-    graph.start(name, '--ros-args', *given)
+    given = {
+        'policy_node': ('--ros-args', '-p', f'policy:={policy}', '-p', 'autostart:=true'),
+        'sim_node': (),
+        'train_node': small_run(tmp_path),
+    }
+    graph.start(name, *given[name])
     node, may = graph.node, allowed(name)
     asked = {
         ('topics', 'publish'): node.get_publisher_names_and_types_by_node,
@@ -50,6 +55,7 @@ def test_a_running_node_does_what_it_may_and_no_more(graph, name, tmp_path):
             name in node.get_node_names()
             and last in {t for ask in list(asked.values())[:2] for t, _ in ask(name, '/')}
         ),
+        timeout=60,
         what='the node',
     )
     graph.spin_for(0.5)
