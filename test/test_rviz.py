@@ -33,7 +33,9 @@ def publishers(graph, topic):
 
 
 def check(graph, wanted):
-    graph.spin_until(lambda: all(publishers(graph, topic) for topic, *_ in wanted), what='topics')
+    graph.spin_until(
+        lambda: all(publishers(graph, topic) for topic, *_ in wanted), timeout=60, what='topics'
+    )
     for topic, kind, durability in wanted:
         for info in publishers(graph, topic):
             assert info.topic_type == kind, topic

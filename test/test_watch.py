@@ -132,7 +132,7 @@ def watch_on(display, policy):
         env={**environment, 'DISPLAY': display},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
