@@ -1,5 +1,6 @@
 """The update is pure and reproducible, and each mechanism does what its equation says."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -123,6 +124,77 @@ def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
     assert not ended.all()
     assert torch.equal(target[ended], transitions.reward[ended])
     assert torch.allclose(target[~ended], (transitions.reward + 0.95 * soft)[~ended])
+
+
+def test_a_given_discount_takes_the_place_of_gamma():
+    sac = SAC(problem(), None, SMALL)
+    state, transitions, draws = sac.initialize(0), batch(), noise(sac)
+    discount = torch.linspace(0.1, 0.9, 32)
+    _, step = sac._seen(state, transitions, draws, discount)
+    assert torch.equal(step.discount, discount * (1 - transitions.terminated))
+    usual, _ = sac.update(state, transitions, draws)
+    same, _ = sac.update(state, transitions, draws, torch.full((32,), sac.config.gamma))
+    other, _ = sac.update(state, transitions, draws, discount)
+    assert equal(usual, same)
+    assert not equal(usual, other)
+
+
+def test_a_random_subset_makes_the_target_and_all_critics_teach_the_actor():
+    sac = SAC(problem(), None, dataclasses.replace(SMALL, n_critics=5, target_critics=2))
+    state, transitions, draws = sac.initialize(0), batch(), noise(sac)
+    assert len(set(draws.chosen.tolist())) == 2
+    assert len({tuple(noise(sac, seed).chosen.tolist()) for seed in range(40)}) > 10
+    _, step = sac._seen(state, transitions, draws, None)
+    loss, (q, _) = sac.critic_loss(state.critic, state, step, draws)
+    next_q = sac._q((state.target_critic, {}), step.next_features, step.next_action)
+    alpha = state.temperature['log_alpha'].exp()
+    target = sac.soft_target(next_q[draws.chosen], step, alpha)
+    assert q.shape == (5, 32)
+    assert loss.item() == pytest.approx((0.5 * (q - target) ** 2).mean(1).sum().item())
+    loss, _ = sac.actor_loss(state.actor, state, step, alpha, draws)
+    action, log_prob = sac._sample(state, step.features, draws.action)
+    mean_q = sac._q((state.critic, {}), step.features, action).mean(0)
+    assert loss.item() == pytest.approx((alpha * log_prob - mean_q).mean().item(), abs=1e-6)
+
+
+def test_critics_alone_are_what_the_whole_update_makes_of_them():
+    sac = SAC(problem(), None, SMALL)
+    state = sac.initialize(0)
+    whole, _ = sac.update(state, batch(), noise(sac))
+    alone, _ = sac.update_critics(state, batch(), noise(sac))
+    assert equal(alone.critic, whole.critic)
+    assert equal(alone.target_critic, whole.target_critic)
+    assert equal(alone.actor, state.actor)
+    assert equal(alone.temperature, state.temperature)
+
+
+def test_batch_renormalisation_needs_no_target_and_hands_its_moments_on():
+    sac = SAC(problem(), None, dataclasses.replace(SMALL, normalization='batch'))
+    state = sac.initialize(0)
+    kept = [leaf.clone() for leaf in leaves(state)]
+    new, _ = sac.update(state, batch(), noise(sac))
+    assert state.target_critic == {}
+    assert all(torch.equal(a, b) for a, b in zip(kept, leaves(state), strict=True))
+    for part in ('actor', 'critic'):
+        before, after = getattr(state.running, part), getattr(new.running, part)
+        assert before.keys() == after.keys()
+        assert not equal(before, after)
+
+
+@pytest.mark.parametrize('kind', ['caps_temporal', 'caps_spatial'])
+def test_a_penalty_on_jumps_makes_the_actor_smoother(kind):
+    """With no value to be had anywhere, the penalty alone decides."""
+
+    def roughness(weight):
+        sac = SAC(problem(), None, dataclasses.replace(SMALL, **{kind: weight}, caps_sigma=0.5))
+        state = sac.initialize(0)
+        for i in range(150):
+            state, _ = sac.update(state, batch(seed=i), noise(sac, i))
+        here, there = batch(512, seed=-1), batch(512, seed=-2)
+        one, other = (sac.act(state, part.observation, None) for part in (here, there))
+        return (one - other).square().mean().item()
+
+    assert roughness(10.0) < 0.5 * roughness(0.0)
 
 
 def test_target_critic_follows_by_tau():

@@ -129,13 +129,24 @@ def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics,
     assert target.mean().item() == pytest.approx(0.9 * bias, abs=0.005)
 
 
-@pytest.mark.parametrize('ending', ['terminated', 'truncated'])
-def test_a_chain_has_its_known_values(ending):
+OPTIONS = {
+    'layer': {'normalization': 'layer'},
+    'batch': {'normalization': 'batch', 'learning_rate': 2e-3},
+    'subset': {'n_critics': 4, 'target_critics': 2},
+    'normalize': {'normalize_observation': True},
+    'dropout': {'dropout': 0.01, 'normalization': 'layer'},
+}
+
+
+@pytest.mark.parametrize(
+    ('ending', 'option'),
+    [('terminated', ''), ('truncated', ''), *(('truncated', option) for option in OPTIONS)],
+)
+def test_a_chain_has_its_known_values(ending, option):
     """Four states in a row, reward 1 for leaving the last, which ends or goes round again."""
     length, gamma = 4, 0.8
-    config = SACConfig(
-        hidden=32, batch_size=64, learning_rate=5e-3, gamma=gamma, tau=0.2, initial_alpha=1e-6
-    )
+    settings = {'hidden': 32, 'batch_size': 64, 'learning_rate': 5e-3, 'initial_alpha': 1e-6}
+    config = SACConfig(**{**settings, **OPTIONS.get(option, {}), 'gamma': gamma, 'tau': 0.2})
     sac = SAC(problem(length), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     here = torch.eye(length).repeat(16, 1)
@@ -151,4 +162,6 @@ def test_a_chain_has_its_known_values(ending):
     if ending == 'truncated':
         known /= 1 - gamma**length
     q = sac.value(state, torch.eye(length), torch.zeros(length, 1)).detach().numpy()
-    assert q == pytest.approx(np.tile(known, (2, 1)), rel=0.01)
+    # An option may add noise of its own: masks, moments, a target that changes critics.
+    near = 0.03 if option else 0.01
+    assert q == pytest.approx(np.tile(known, (config.n_critics, 1)), rel=near)
