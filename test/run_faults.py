@@ -44,14 +44,14 @@ def environment(loopback):
     }
 
 
-def with_graph(work):
-    """Run work(graph, directory) and return what it says, or why it failed."""
+def with_graph(work, *arguments):
+    """Run work(graph, directory, ...) and return what it says, or why it failed."""
     from conftest import Graph
 
     with tempfile.TemporaryDirectory() as name:
         graph = Graph(DOMAIN, Path(name))
         try:
-            return work(graph, Path(name))
+            return work(graph, Path(name), *arguments)
         except (AssertionError, _pytest.outcomes.Failed) as error:
             FAILED.append(str(error))
             return f'**FAILED**: {str(error).splitlines()[0]}'
@@ -63,7 +63,7 @@ def all_of_one_node(graph, directory):
     from fault_rig import Rig, fragile_policy
     from faults import CASES
 
-    rig, rows = Rig(graph, fragile_policy(directory / 'policy.onnx')), {}
+    rig, rows = Rig(graph, fragile_policy(directory / 'policy.onnx'), long=True), {}
     for name, case in CASES.items():
         rows[name] = case(rig, long=True)  # a failure ends them all
         print(f'{name}: {rows[name]}', flush=True)
@@ -97,7 +97,7 @@ def make_cable():
             time.sleep(0.01)
 
 
-def partition():
+def partition(long):
     """Cut and heal the cable between two network namespaces; a process of ours inside one."""
     if os.geteuid() != 0 or shutil.which('ip') is None:
         return 'skipped: it needs root and iproute2'
@@ -107,6 +107,7 @@ def partition():
     try:
         make_cable()
         inside = ['ip', 'netns', 'exec', OURS, sys.executable, __file__, '--inside', THEIRS]
+        inside += ['--short'] * (not long)
         result = subprocess.run(inside, check=False, capture_output=True, text=True, timeout=240)
         lines = result.stdout.strip().splitlines() or ['nothing was said']
         return lines[-1] if result.returncode == 0 else failed(result.stderr)
@@ -122,7 +123,7 @@ def failed(output):
     return f'**FAILED**: {output.strip().splitlines()[-1]}'
 
 
-def inside(theirs):
+def inside(theirs, long):
     """Run in the namespace of policy_node; `theirs` is the arm's."""
     from faults_arm import partition as cut
 
@@ -131,7 +132,7 @@ def inside(theirs):
         'cut': ['ip', '-n', theirs, 'link', 'set', 'sac1', 'down'],
         'mend': ['ip', '-n', theirs, 'link', 'set', 'sac1', 'up'],
     }
-    print(with_graph(lambda graph, directory: cut(graph, directory, commands)))
+    print(with_graph(cut, long, commands))
     sys.exit(FAILED[0] if FAILED else 0)
 
 
@@ -139,11 +140,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--write', action='store_true', help='put the table into docs/safety.md')
     parser.add_argument('--inside', help=argparse.SUPPRESS)
+    parser.add_argument('--short', action='store_true', help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.chdir(ROOT)
     os.environ.update(environment(loopback=not options.inside))
     if options.inside:
-        inside(options.inside)
+        inside(options.inside, not options.short)
         return
     from faults_arm import constant_push, dead_node
 
@@ -154,9 +156,9 @@ def main():
         'SIGSTOP and kill -9 of policy_node, with the simulated arm': dead_node,
         'a policy that only pushes, with the simulated arm': constant_push,
     }.items():
-        rows[name] = with_graph(work)
+        rows[name] = with_graph(work, True)
         print(f'{name}: {rows[name]}', flush=True)
-    rows['the network is cut between two namespaces, and healed'] = partition()
+    rows['the network is cut between two namespaces, and healed'] = partition(long=True)
     print(rows['the network is cut between two namespaces, and healed'])
     if options.write:
         table = '| injected | what happened |\n|---|---|\n'
