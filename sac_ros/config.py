@@ -162,6 +162,12 @@ class SACConfig(Checked):
     target_entropy_scale: float = setting(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10
     )
+    actor_average: float = setting(
+        0.005,
+        'share of the actor that enters its running mean per update; the mean is what is '
+        'evaluated and exported, with 1 the actor itself',
+        1e-6, 1,
+    )  # fmt: skip
     exploration: str = setting(
         'white', 'noise of actions in training: white, pink (Eberhard 2023), gsde (Raffin 2021)',
         choices=('white', 'pink', 'gsde'),
@@ -194,6 +200,7 @@ class TrainConfig(Checked):
         'sac': {
             'learning_starts': 100,
             'gradient_steps': 1,
+            'hindsight': 0.0,
             'sac.learning_rate': 3e-4,
             'sac.gamma': 0.99,
             'sac.initial_alpha': 1.0,
@@ -201,6 +208,7 @@ class TrainConfig(Checked):
             'sac.normalization': 'none',
             'sac.normalize_observation': False,
             'sac.target_entropy_scale': 1.0,
+            'sac.actor_average': 1.0,
         },
     }
     preset: str = setting(
@@ -222,6 +230,9 @@ class TrainConfig(Checked):
         1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
     )
     replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
+    hindsight: float = setting(
+        0.6, 'share of each batch that gets other goals (HER), where a task allows it', 0, 1
+    )
     prior: str = setting('', 'replay directory to draw from as well (RLPD); empty for none')
     prior_share: float = setting(0.5, 'share of each batch drawn from it', 0.01, 0.99)
     replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')

@@ -35,6 +35,7 @@ class LearnerState(NamedTuple):
     """Everything that an update reads and writes."""
 
     actor: Parameters
+    average_actor: Parameters  # its running mean (Polyak), which is deployed
     critic: Parameters
     target_critic: Parameters  # empty with batch renormalisation
     temperature: Parameters  # one entry, log_alpha ()
@@ -99,6 +100,7 @@ class SAC:
             observed = dict(normalizer.named_buffers())
         return LearnerState(
             of_actor,
+            {k: v.clone() for k, v in of_actor.items()},
             of_critics,
             target,
             temperature,
@@ -155,6 +157,10 @@ class SAC:
         )
         state = state._replace(
             actor=actor,
+            average_actor={
+                k: torch.lerp(v, actor[k], self.config.actor_average)
+                for k, v in state.average_actor.items()
+            },
             actor_adam=actor_adam,
             temperature=temperature,
             temperature_adam=temperature_adam,
@@ -284,11 +290,12 @@ class SAC:
         Args:
             state: of the learner.
             observation: raw.
-            noise: None for the mean action; standard normal (B, n_act) to draw one, with gSDE
-                (hidden, n_act).
+            noise: None for the mean action of the averaged actor; standard normal (B, n_act)
+                to draw one of the current actor, with gSDE (hidden, n_act).
         """
         features = self._features(state, observation)
-        acting = (state.actor, state.running.actor)
+        actor = state.average_actor if noise is None else state.actor
+        acting = (actor, state.running.actor)
         if self.config.exploration == 'gsde':
             mean, _ = functional_call(self._actor, acting, (features, noise))
             return torch.tanh(mean)
@@ -331,7 +338,7 @@ class SAC:
             self.spec.n_action,
             dataclasses.replace(self.config, bf16=False),
         )
-        actor.load_state_dict(state.actor | state.running.actor)
+        actor.load_state_dict(state.average_actor | state.running.actor)
         normalizer = None
         if state.running.observation:
             normalizer = Normalizer(self.features.size)

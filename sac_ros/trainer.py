@@ -18,11 +18,12 @@ from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig, flatten
 from sac_ros.envs.env import make_problem
-from sac_ros.errors import CheckpointError
+from sac_ros.errors import CheckpointError, ConfigError
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
 from sac_ros.exploration import Exploration
 from sac_ros.export import export_policy
+from sac_ros.hindsight import Hindsight
 from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
 from sac_ros.sac import SAC
 from sac_ros.spec import PolicySpec, Transition
@@ -62,6 +63,10 @@ class Trainer:
         self.config = config
         self.run_dir = Path(config.run_dir)
         self.env, self.spec, chain = make_problem(config)
+        task = getattr(self.env, 'task', None)
+        self._hindsight = Hindsight.of(task, self.spec, chain, config.hindsight)
+        if self._hindsight is not None and config.sac.n_step > 1:
+            raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
         self._eval_env = make_problem(config).env
         self.sac = SAC(self.spec, chain, config.sac)
         self.state = self.sac.initialize(config.seed, config.device)
@@ -281,6 +286,8 @@ class Trainer:
             discount = torch.from_numpy(discounts).to(device)
         else:
             batch = self._sampler.sample(config.batch_size, self._numpy_rng, out)
+            if self._hindsight is not None:
+                batch = self._hindsight(batch, self._numpy_rng)
         tensors = Transition(*(torch.from_numpy(part).to(device) for part in batch))
         noise = self.sac.noise(self._torch_rng).to(device)
         self.updates += 1

@@ -29,6 +29,7 @@ FLOORS = {
         'adam',
         'compiling',
         'exploration',
+        'hindsight',
         'export',
         'checkpoint',
         'controller',

@@ -168,6 +168,19 @@ def test_critics_alone_are_what_the_whole_update_makes_of_them():
     assert equal(alone.temperature, state.temperature)
 
 
+@pytest.mark.parametrize('share', [0.25, 1.0])
+def test_the_deployed_actor_is_the_running_mean(share):
+    sac = SAC(problem(), None, dataclasses.replace(SMALL, actor_average=share))
+    state, observation = sac.initialize(0), torch.randn(9, 2)
+    new, _ = sac.update(state, batch(), noise(sac))
+    for name, value in new.average_actor.items():
+        wanted = torch.lerp(state.actor[name], new.actor[name], share)
+        assert torch.allclose(value, wanted, atol=1e-7)
+    mean, _ = sac.distribution(new._replace(actor=new.average_actor), observation)
+    assert torch.equal(sac.act(new, observation, None), torch.tanh(mean))
+    assert torch.allclose(sac.policy(new)(observation), torch.tanh(mean), atol=1e-6)
+
+
 def test_batch_renormalisation_needs_no_target_and_hands_its_moments_on():
     sac = SAC(problem(), None, dataclasses.replace(SMALL, normalization='batch'))
     state = sac.initialize(0)
@@ -210,7 +223,12 @@ def test_target_critic_follows_by_tau():
 def test_temperature_brings_the_entropy_to_its_target(scale):
     """On a bandit with a peak, alpha falls from above and the entropy ends at the target."""
     config = SACConfig(
-        hidden=16, batch_size=64, learning_rate=5e-3, target_entropy_scale=scale, gamma=0.0
+        hidden=16,
+        batch_size=64,
+        learning_rate=5e-3,
+        target_entropy_scale=scale,
+        gamma=0.0,
+        actor_average=1.0,
     )
     sac = SAC(problem(), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)

@@ -25,6 +25,8 @@ def config(run_dir, **changes):
         run_dir=str(run_dir), steps=200, learning_starts=20, eval_every=50, eval_episodes=1,
         compile=False, task=TaskConfig(episode_steps=10), sac=HIDDEN,
     )  # fmt: skip
+    if changes.get('sac', HIDDEN).n_step > 1:
+        values['hindsight'] = 0.0
     return TrainConfig(**{**values, **changes})
 
 

@@ -6,6 +6,7 @@ import math
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from sac_ros.envs.robot import Robot
 from sac_ros.envs.task import GOAL_RANGE, Motion, Task, Vector, arm_spec, closeness
@@ -37,7 +38,12 @@ class ReachTask(Task):
 
     def reward(self, motion: Motion) -> float:
         """Return the closeness of the tip to the goal."""
-        return closeness(float(np.linalg.norm(motion.tip - self.goal)))
+        distance = np.linalg.norm((motion.tip - self.goal)[None], axis=1)  # (1,)
+        return float(self.worth(distance)[0])
+
+    def worth(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the reward of tips at distances (...) [m] from their goals, costs not taken."""
+        return closeness(distance)
 
     def success(self, motion: Motion) -> bool:
         """Whether the tip is within the success radius of the goal."""

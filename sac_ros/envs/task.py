@@ -135,12 +135,12 @@ class Task(ABC):
         return Posture(position, tip, self._posed.tip_rotation)
 
 
-def closeness(distance: float) -> float:
-    """Map a distance [m] to (0, 1]: (1 - tanh(d / FAR) + exp(-(d / NEAR)^2)) / 2.
+def closeness(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map distances [m] to (0, 1]: (1 - tanh(d / FAR) + exp(-(d / NEAR)^2)) / 2.
 
     The first term leads there from afar, the second is worth having only close to the goal.
     """
-    return (1 - math.tanh(distance / FAR) + math.exp(-((distance / NEAR) ** 2))) / 2
+    return (1 - np.tanh(distance / FAR) + np.exp(-((distance / NEAR) ** 2))) / 2
 
 
 def arm_spec(

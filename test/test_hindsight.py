@@ -1,0 +1,90 @@
+"""New goals get the rewards that the environment itself would have given for them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sac_ros.config import SACConfig, TaskConfig, TrainConfig
+from sac_ros.envs.env import ArmEnv, make_problem
+from sac_ros.envs.reach import ReachTask
+from sac_ros.errors import ConfigError
+from sac_ros.hindsight import Hindsight
+from sac_ros.spec import Transition
+from sac_ros.trainer import Trainer
+
+
+def lived(config, steps=60):
+    """Return a batch of consecutive steps, and what each of them did."""
+    env, spec, chain = make_problem(config)
+    rng, rows, motions = np.random.default_rng(0), [], []
+    observation, _ = env.reset(seed=0)
+    for _ in range(steps):
+        action = rng.uniform(-1, 1, spec.n_action).astype(np.float32)
+        following, reward, terminated, truncated, _ = env.step(action)
+        rows.append(Transition(observation, action, reward, terminated, following))
+        motions.append((env.motion(action), env.arm.tip_position))
+        observation = env.reset()[0] if truncated else following
+    batch = Transition(*(np.array(column, np.float32) for column in zip(*rows, strict=True)))
+    return batch, [tip for _, tip in motions], env, spec, chain
+
+
+@pytest.mark.parametrize('task', ['reach-point', 'track-point'])
+def test_rewards_are_those_of_the_new_goals_and_nothing_else_changes(task):
+    config = TrainConfig(task=TaskConfig(name=task, action_cost=0.2, smoothness_cost=0.1))
+    batch, tips, env, spec, chain = lived(config)
+    kept = [column.copy() for column in batch]
+    new = Hindsight.of(env.task, spec, chain, 0.6)(batch, np.random.default_rng(1))
+    assert all(np.array_equal(a, b) for a, b in zip(kept, batch, strict=True))
+    goal = spec.slices()['goal']
+    moved = new.next_observation[:, goal] - batch.next_observation[:, goal]
+    assert np.allclose(new.observation[:, goal] - batch.observation[:, goal], moved, atol=1e-6)
+    for i, tip in enumerate(tips):
+        before, after = (
+            float(
+                env.task.worth(np.linalg.norm(tip - b.next_observation[i, goal], keepdims=True))[0]
+            )
+            for b in (batch, new)
+        )
+        assert new.reward[i] - batch.reward[i] == pytest.approx(after - before, abs=1e-4)
+    rest = np.ones(spec.n_observation, bool)
+    rest[goal] = False
+    assert np.array_equal(new.observation[:, rest], batch.observation[:, rest])
+    assert np.array_equal(new.next_observation[:, rest], batch.next_observation[:, rest])
+    assert new.reward.dtype == new.observation.dtype == np.float32
+
+
+def test_the_share_that_is_asked_for_gets_new_goals():
+    batch, tips, env, spec, chain = lived(TrainConfig(), 400)
+    hindsight = Hindsight.of(env.task, spec, chain, 0.5)
+    new = hindsight(batch, np.random.default_rng(0))
+    goal = spec.slices()['goal']
+    changed = (new.next_observation[:, goal] != batch.next_observation[:, goal]).any(1)
+    assert changed.mean() == pytest.approx(0.5, abs=0.1)
+    near = np.linalg.norm(new.next_observation[:, goal] - np.array(tips), axis=1) < 0.1
+    before = np.linalg.norm(batch.next_observation[:, goal] - np.array(tips), axis=1) < 0.1
+    assert near.mean() > before.mean() + 0.1
+
+
+class Own(ReachTask):
+    """A reward that is not a matter of distance alone."""
+
+    def reward(self, motion):
+        return super().reward(motion) * 0.5
+
+
+def test_only_tasks_that_are_a_matter_of_distance_are_relabelled():
+    env = ArmEnv(TrainConfig())
+    spec, chain = env.policy_spec, env.arm.robot.chain
+    own = Own(env.arm, TaskConfig())
+    pose = ArmEnv(TrainConfig(task=TaskConfig(name='reach-pose')))
+    assert Hindsight.of(env.task, spec, chain, 0.5) is not None
+    for task, share in ((own, 0.5), (pose.task, 0.5), (None, 0.5), (env.task, 0.0)):
+        assert Hindsight.of(task, spec, chain, share) is None
+
+
+def test_summed_rewards_are_refused(tmp_path):
+    config = TrainConfig(run_dir=str(tmp_path), sac=SACConfig(n_step=3))
+    with pytest.raises(ConfigError, match='--hindsight 0'):
+        Trainer(config)
+    Trainer(dataclasses.replace(config, hindsight=0.0))
