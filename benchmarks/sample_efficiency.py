@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / 'results'
 FIRST_SEED, EPISODES = 1000, 20  # of an evaluation, the same for everyone
-OURS, PEERS = ('fast', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
+OURS, PEERS = ('fast', 'fast-fp32', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
 
 
 class Task(NamedTuple):
@@ -55,29 +55,31 @@ Curve = list[Point]
 Curves = dict[tuple[str, str], list[Curve]]  # by (task, algorithm), a curve per seed
 
 TASKS = {
+    'arm': Task(
+        'arm-reach',
+        1_000,
+        {'fast': 6_000, 'fast-fp32': 6_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
+    ),
     'reacher': Task(
         'Reacher-v5',
         2_500,
         {
-            'fast': 25_000,
-            'sac': 25_000,
+            'fast': 15_000,
+            'sac': 10_000,
             'sb3-sac': 50_000,
             'sb3-ppo': 50_000,
-            'sbx-crossq': 12_500,
+            'sbx-crossq': 10_000,
         },
     ),
     'pusher': Task(
         'Pusher-v5',
         2_500,
-        {'fast': 100_000, 'sac': 25_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
+        {'fast': 100_000, 'sac': 10_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
     ),
     'cheetah': Task(
         'HalfCheetah-v5',
-        5_000,
-        {'fast': 20_000, 'sac': 20_000, 'sb3-sac': 20_000, 'sb3-ppo': 20_000},
-    ),
-    'arm': Task(
-        'arm-reach', 2_500, {'fast': 15_000, 'sac': 15_000, 'sb3-sac': 15_000, 'sb3-ppo': 15_000}
+        2_500,
+        {'fast': 10_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
     ),
 }
 
@@ -97,6 +99,11 @@ def measure(env: Any, act: Callable[[NDArray[Any]], NDArray[Any]]) -> tuple[floa
     return float(np.mean(returns)), float(np.std(returns)), success
 
 
+def read(file: Path) -> Curve:
+    """Return the curve in a file, empty if there is none."""
+    return [Point(*row) for row in json.loads(file.read_text())] if file.exists() else []
+
+
 class Recorder:
     """Measures when it is time to, and writes the curve."""
 
@@ -104,6 +111,14 @@ class Recorder:
         self._task, self._file = task, file
         self._began, self._spent = time.perf_counter(), 0.0
         self.curve: Curve = []
+
+    def go_on(self, step: int) -> None:
+        """Take over what an interrupted run had measured up to a step."""
+        for file in (self._file, self._file.with_suffix('.part')):
+            if file.exists():
+                self.curve = [p for p in read(file) if p.step <= step]
+        if self.curve:
+            self._spent = -self.curve[-1].seconds
 
     def __call__(self, step: int, env: Any, act: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
         """Take in one environment step."""
@@ -126,14 +141,17 @@ def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None
     from sac_ros.trainer import Trainer
 
     recorder = Recorder(task, file)
-    values = {
-        'preset': preset, 'env': task.env, 'steps': steps, 'seed': seed,
+    name, _, precision = preset.partition('-')
+    values: dict[str, Any] = {
+        'preset': name, 'env': task.env, 'steps': steps, 'seed': seed,
         'run_dir': str(file.with_suffix('')),
         'eval_every': 10**9, 'tensorboard': False, 'sync_every': 10**9,
     }  # fmt: skip
+    if precision == 'fp32':
+        values['sac.bf16'] = False
     trainer = Trainer(build(TrainConfig, values))
     if trainer.step:
-        sys.exit(f'{trainer.run_dir} holds half a run; remove it')
+        recorder.go_on(trainer.step)
     trainer.run(lambda t: recorder(t.step, t._eval_env, t._mean_action))
     recorder.finish()
 
@@ -182,12 +200,17 @@ def run_all(options: argparse.Namespace, curves: Curves) -> None:
     """Run what is missing, some at a time, each in a process of its own."""
     queue = []
     for name, task in TASKS.items():
-        for algorithm, steps in task.steps.items():
+        for algorithm, usual in task.steps.items():
+            steps = options.steps or usual
             for seed in range(options.seeds):
                 file = options.runs / f'{name}-{algorithm}-{seed}.json'
                 wanted = fnmatch.fnmatch(f'{name}-{algorithm}', options.only)
-                if wanted and (name, algorithm) not in curves and not file.exists():
-                    queue.append((file, [name, algorithm, str(seed), str(options.steps or steps)]))
+                known_already = (name, algorithm) in curves
+                every = options.every or task.every
+                curve = read(file)
+                done = bool(curve) and curve[-1].step >= steps // every * every
+                if wanted and not known_already and not done:
+                    queue.append((file, [name, algorithm, str(seed), str(steps)]))
     running: dict[subprocess.Popen[bytes], Path] = {}
     total = len(queue)
     try:
@@ -214,8 +237,7 @@ def gather(options: argparse.Namespace, curves: Curves) -> None:
     """Add the curves of finished runs."""
     for file in sorted(options.runs.glob('*-*-?.json')):
         name, _, algorithm = file.stem[:-2].partition('-')
-        curve = [Point(*row) for row in json.loads(file.read_text())]
-        curves.setdefault((name, algorithm), []).append(curve)
+        curves.setdefault((name, algorithm), []).append(read(file))
 
 
 def at(curves: list[Curve], step: int) -> NDArray[np.float64]:
@@ -339,7 +361,7 @@ def plot(curves: Curves, file: Path) -> None:
     mpl.rcParams['svg.hashsalt'] = 'sac_ros'
     names = [name for name in TASKS if any(task == name for task, _ in curves)]
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
-    colours = dict(zip((*OURS, *PEERS), ('C3', 'C0', '0.35', '0.65', 'C2'), strict=True))
+    colours = dict(zip((*OURS, *PEERS), ('C3', 'C1', 'C0', '0.35', '0.65', 'C2'), strict=True))
     for axis, name in zip(axes[0], names, strict=True):
         success = name == 'arm'
         for algorithm, colour in colours.items():

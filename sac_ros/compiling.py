@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +30,27 @@ class Compiler:
         cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
         os.environ.setdefault(CACHE, str(cache / 'sac_ros' / 'inductor'))
         # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
+        self._cuda = device == 'cuda'
         self._options: dict[str, Any] = (
-            {'mode': 'reduce-overhead'} if device == 'cuda' else {'options': {'cpp_wrapper': True}}
+            {'mode': 'reduce-overhead'} if self._cuda else {'options': {'cpp_wrapper': True}}
         )
+
+    def _compile(self, function: Callable[P, R]) -> Callable[P, R]:
+        fast = torch.compile(function, fullgraph=True, dynamic=False, **self._options)
+        if not self._cuda:
+            return fast
+
+        def replay(*args: P.args, **kwargs: P.kwargs) -> R:
+            # A replay writes where the one before did: what shall last is copied out.
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+            result: R = tree_map_only(torch.Tensor, torch.clone, fast(*args, **kwargs))
+            return result
+
+        return replay
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return the function as one graph; where that fails, warn once and run it eagerly."""
-        fast = torch.compile(function, fullgraph=True, dynamic=False, **self._options)
+        fast = self._compile(function)
         called = False
 
         def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -151,11 +151,11 @@ class SACConfig(Checked):
         0, 16,
     )  # fmt: skip
     normalization: str = setting(
-        'none', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ)',
+        'layer', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ)',
         choices=('none', 'layer', 'batch'),
     )  # fmt: skip
     dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
-    normalize_observation: bool = setting(False, 'bring features to mean 0 and variance 1')
+    normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
     policy_delay: int = setting(1, 'critic updates per actor update (CrossQ: 3)', 1, 64)
     n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
     initial_alpha: float = setting(0.05, 'temperature at the start', 1e-6, 100)
@@ -175,7 +175,10 @@ class SACConfig(Checked):
     caps_temporal: float = setting(0.0, 'penalty on jumps of the mean action in time', 0, 100)
     caps_spatial: float = setting(0.0, 'penalty on jumps of it between like states', 0, 100)
     caps_sigma: float = setting(0.05, 'how far such states lie apart, in features', 0, 10)
-    bf16: bool = setting(False, 'round the factors of matrix products to bfloat16')
+    bf16: bool = setting(
+        True,
+        'round the factors of matrix products to bfloat16, where the processor is made for it',
+    )
 
     @property
     def subset(self) -> bool:
@@ -209,6 +212,7 @@ class TrainConfig(Checked):
             'sac.normalize_observation': False,
             'sac.target_entropy_scale': 1.0,
             'sac.actor_average': 1.0,
+            'sac.bf16': False,
         },
     }
     preset: str = setting(
@@ -217,10 +221,10 @@ class TrainConfig(Checked):
     )  # fmt: skip
     env: str = setting('arm-reach', 'arm-reach, or the id of a Gymnasium environment')
     run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
-    steps: int = setting(30_000, 'environment steps in all', 1, 10**9)
+    steps: int = setting(10_000, 'environment steps in all', 1, 10**9)
     learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
-    gradient_steps: int = setting(1, 'updates per environment step', 1, 64)
-    eval_every: int = setting(5_000, 'environment steps between two evaluations', 1, 10**9)
+    gradient_steps: int = setting(3, 'updates per environment step', 1, 64)
+    eval_every: int = setting(2_500, 'environment steps between two evaluations', 1, 10**9)
     eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
     final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
     seed: int = setting(0, 'seed of everything random', 0, 2**31 - 1)

@@ -38,11 +38,9 @@ class Actor(nn.Module):
         )
         self.hidden1 = nn.Linear(n_features, hidden)
         self.hidden2 = nn.Linear(hidden, hidden)
-        self.mean = nn.Linear(hidden, n_action)
+        self.head = nn.Linear(hidden, n_action if self.gsde else 2 * n_action)
         if self.gsde:
             self.log_std_matrix = nn.Parameter(torch.full((hidden, n_action), GSDE_LOG_STD))
-        else:
-            self.log_std = nn.Linear(hidden, n_action)
 
     def forward(
         self, features: Tensor, noise: Tensor | None = None, moments: Moments | None = None
@@ -58,9 +56,10 @@ class Actor(nn.Module):
         for i, layer in enumerate((self.hidden1, self.hidden2), 1):
             x = F.relu(product(x, layer.weight.T, self.bf16) + layer.bias)
             x = self._normalized(x, i, moments)
-        mean = self.mean(x)
         if not self.gsde:
-            return mean, self.log_std(x).clamp(LOG_STD_MIN, LOG_STD_MAX)
+            mean, log_std = self.head(x).chunk(2, dim=-1)
+            return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        mean = self.head(x)
         std = self.log_std_matrix.clamp(LOG_STD_MIN, LOG_STD_MAX).exp()
         if noise is not None:
             mean = mean + x @ (std * noise)

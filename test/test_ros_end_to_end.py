@@ -26,8 +26,8 @@ RADIUS = 0.05  # [m]
 SECONDS = 2.5  # to reach a goal
 
 CONFIG = TrainConfig(
-    steps=2500,
-    learning_starts=300,
+    steps=1000,
+    learning_starts=200,
     compile=False,
     final_eval_episodes=20,
     arm=ArmConfig(model=ARM),

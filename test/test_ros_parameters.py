@@ -7,7 +7,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterType
 from rclpy.parameter import Parameter
 
-from sac_ros.config import ArmConfig, Checked, TrainConfig, flatten, setting, settings
+from sac_ros.config import ArmConfig, Checked, TrainConfig, build, flatten, setting, settings
 from sac_ros.errors import ConfigError
 from sac_ros.ros.parameters import declare, undeclared
 
@@ -52,6 +52,11 @@ def test_defaults_and_given_values(make_node):
     assert declare(make_node(), Outer) == Outer()
     node = make_node(name='red', inner__rate=4.0, inner__count=9)
     assert declare(node, Outer) == Outer('red', inner=Inner(4.0, 9))
+
+
+def test_a_preset_moves_the_defaults_and_what_is_given_stays(make_node):
+    wanted = build(TrainConfig, {'preset': 'sac', 'sac.gamma': 0.9})
+    assert declare(make_node(preset='sac', sac__gamma=0.9), TrainConfig) == wanted
 
 
 def test_descriptors_hold_text_and_range(make_node):

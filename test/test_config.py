@@ -1,0 +1,52 @@
+"""Presets stand for values; what is given beside them replaces those."""
+
+import pytest
+
+from sac_ros.config import ArmConfig, TrainConfig, build, flatten, settings
+from sac_ros.errors import ConfigError
+
+
+def test_the_default_preset_is_the_defaults():
+    assert build(TrainConfig, {}) == TrainConfig() == build(TrainConfig, {'preset': 'fast'})
+
+
+def test_sac_is_the_algorithm_with_the_usual_values():
+    config = build(TrainConfig, {'preset': 'sac'})
+    assert (config.sac.learning_rate, config.sac.gamma, config.sac.tau) == (3e-4, 0.99, 0.005)
+    assert (config.gradient_steps, config.sac.batch_size, config.sac.n_critics) == (1, 256, 2)
+    assert (config.sac.normalization, config.sac.normalize_observation) == ('none', False)
+    assert (config.hindsight, config.sac.actor_average, config.sac.bf16) == (0.0, 1.0, False)
+
+
+def test_what_is_given_replaces_the_presets_value_even_if_it_is_the_default():
+    given = {'preset': 'sac', 'sac.gamma': TrainConfig().sac.gamma, 'steps': 7}
+    config = build(TrainConfig, given)
+    assert (config.sac.gamma, config.steps) == (TrainConfig().sac.gamma, 7)
+    assert config.sac.learning_rate == 3e-4
+
+
+def test_a_flattened_configuration_comes_back_as_it_was():
+    for preset in TrainConfig.presets:
+        config = build(TrainConfig, {'preset': preset, 'sac.hidden': 64})
+        assert build(TrainConfig, flatten(config)) == config
+
+
+def test_presets_name_settings_that_exist():
+    known = {setting.name for setting in settings(TrainConfig)}
+    for values in TrainConfig.presets.values():
+        assert set(values) <= known
+
+
+@pytest.mark.parametrize(
+    ('values', 'says'),
+    [
+        ({'preset': 'slow'}, r"'slow'.*fast, sac"),
+        ({'sac.gama': 0.9}, r"unknown setting 'sac.gama'"),
+        ({'sac.dropout': 0.1, 'sac.normalization': 'batch'}, 'set one of them'),
+        ({'hindsight': 2.0}, r'hindsight.*\[0, 1\]'),
+    ],
+)
+def test_mistakes_are_named(values, says):
+    with pytest.raises(ConfigError, match=says):
+        build(TrainConfig, values)
+    assert build(ArmConfig, {}) == ArmConfig()
