@@ -5,8 +5,10 @@ benchmark goes on where it was. Curves of peers that were measured before are re
 results/stable_baselines3.json and not run again.
 
     pip install -e '.[train,bench]'
-    python benchmarks/sample_efficiency.py [--quick] [--jobs 2] [--only PATTERN]
+    python benchmarks/sample_efficiency.py [--quick] [--jobs 2] [--only PATTERN] [--wall]
 
+With --wall, short runs of ours and of Stable-Baselines3's SAC take turns on a quiet machine, and
+their seconds per step, compilation included, are set against the steps that each needs to a goal.
 The table and the plot land in benchmarks/results/, with the figures as JSON beside them.
 """
 
@@ -247,6 +249,8 @@ def at(curves: list[Curve], step: int) -> NDArray[np.float64]:
 
 def steps_of(curves: list[Curve]) -> list[int]:
     """Return the steps at which all seeds were measured."""
+    if not curves:
+        return []
     return sorted(set.intersection(*({p.step for p in curve} for curve in curves)))
 
 
@@ -259,9 +263,32 @@ def steps_to(curves: list[Curve], goal: float, of: str = 'mean_return') -> int |
     return None
 
 
-def seconds_to(curve: Curve, goal: float) -> float | None:
-    """Return when one seed first reaches the goal."""
-    return next((p.seconds for p in curve if p.mean_return >= goal), None)
+def wall(options: argparse.Namespace, curves: Curves) -> dict[str, Any]:
+    """Return theirs over ours in time to Stable-Baselines3's last return, by task."""
+    result: dict[str, Any] = {}
+    for name, goal_step in (('pusher', 100_000), ('reacher', 50_000)):
+        goal = float(at(curves[name, 'sb3-sac'], goal_step).mean())
+        needed = steps_to(curves.get((name, 'fast'), []), goal)
+        spent: dict[str, list[Curve]] = {'fast': [], 'sb3-sac': []}
+        for turn in range(3):
+            for algorithm, made in spent.items():
+                runs = options.runs / f'wall-{turn}'
+                runs.mkdir(exist_ok=True)
+                arguments = ['--one', name, algorithm, '0', '2000', '--every', '1000']
+                subprocess.run([sys.executable, __file__, *arguments, '--runs', runs], check=True)
+                made.append(read(runs / f'{name}-{algorithm}-0.json'))
+        rate = {
+            a: float(np.median([(c[1].seconds - c[0].seconds) / 1000 for c in made]))
+            for a, made in spent.items()
+        }
+        start = float(np.median([c[0].seconds for c in spent['fast']])) - 500 * rate['fast']
+        row = {'steps': needed, 'start_s': round(start, 1), 'step_time_vs_sb3': None}
+        row['step_time_vs_sb3'] = round(rate['fast'] / rate['sb3-sac'], 3)
+        if needed:
+            ours, theirs = start + needed * rate['fast'], goal_step * rate['sb3-sac']
+            row['theirs_over_ours'] = round(theirs / ours, 2)
+        result[name] = row
+    return result
 
 
 def difference(ours: list[Curve], theirs: list[Curve], steps: list[int]) -> tuple[float, float]:
@@ -272,11 +299,6 @@ def difference(ours: list[Curve], theirs: list[Curve], steps: list[int]) -> tupl
     test = stats.ttest_ind(a, b, equal_var=False)
     margin = (test.confidence_interval(0.95).high - test.confidence_interval(0.95).low) / 2
     return float(a.mean() - b.mean()), float(margin)
-
-
-def ratio(a: float | None, b: float | None) -> float | None:
-    """Return a / b where both were reached."""
-    return None if a is None or not b else round(a / b, 2)
 
 
 def figures(curves: Curves) -> dict[str, Any]:
@@ -394,6 +416,7 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=3, help='seeds of each (default: 3)')
     parser.add_argument('--only', default='*', help='run TASK-ALGORITHM that fit, as pusher-fast')
     parser.add_argument('--runs', type=Path, default=Path('runs/sample_efficiency'))
+    parser.add_argument('--wall', action='store_true', help='measure time to the goals')
     parser.add_argument('--steps', type=int, default=0, help='instead of those of the task')
     parser.add_argument('--every', type=int, default=0, help='steps between evaluations')
     parser.add_argument('--one', nargs=4, metavar=('TASK', 'ALGORITHM', 'SEED', 'STEPS'))
@@ -412,9 +435,14 @@ def main() -> None:
     if options.quick:
         quick(options)
         return
-    run_all(options, curves)
+    file = RESULTS / 'sample_efficiency.json'
+    before = json.loads(file.read_text()) if file.exists() else {}
+    if not options.wall:
+        run_all(options, curves)
     gather(options, curves)
-    result = figures(curves)
+    result = figures(curves) | {'wall': before.get('wall')}
+    if options.wall:
+        result['wall'] = wall(options, curves)
     text = (
         '# Sample efficiency\n\nReturn of the deterministic policy over 20 episodes, mean ± '
         'spread over the seeds (how many: in brackets); success in brackets.\n\n'
@@ -422,7 +450,7 @@ def main() -> None:
         '![Return against environment steps](sample_efficiency.svg)\n\n'
     )
     (RESULTS / 'sample_efficiency.md').write_text(text + table(curves))
-    (RESULTS / 'sample_efficiency.json').write_text(json.dumps(result, indent=1) + '\n')
+    file.write_text(json.dumps(result, indent=1) + '\n')
     plot(curves, RESULTS / 'sample_efficiency.svg')
     print(table(curves))
     print(json.dumps(result))
