@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -20,7 +21,11 @@ CACHE = 'TORCHINDUCTOR_CACHE_DIR'
 
 
 class Compiler:
-    """Compiles functions at their first call; after one failure all of them run eagerly."""
+    """Compiles functions at their first call; after one failure all of them run eagerly.
+
+    A compiled function must be called with tensors of the same shapes, types and device for ever:
+    that is not checked, because the check takes a twentieth of an update.
+    """
 
     def __init__(self, device: str = 'cpu') -> None:
         self.seconds = 0.0  # spent on first calls, compiling or reading what is cached
@@ -31,12 +36,13 @@ class Compiler:
         os.environ.setdefault(CACHE, str(cache / 'sac_ros' / 'inductor'))
         # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
         self._cuda = device == 'cuda'
-        self._options: dict[str, Any] = (
-            {'mode': 'reduce-overhead'} if self._cuda else {'options': {'cpp_wrapper': True}}
-        )
+        self._options: dict[str, Any] = {'guard_filter_fn': lambda guards: [False] * len(guards)}
+        self._options['triton.cudagraphs' if self._cuda else 'cpp_wrapper'] = True
 
     def _compile(self, function: Callable[P, R]) -> Callable[P, R]:
-        fast = torch.compile(function, fullgraph=True, dynamic=False, **self._options)
+        fast: Callable[P, R] = torch.compile(
+            _own(function), fullgraph=True, dynamic=False, options=self._options
+        )
         if not self._cuda:
             return fast
 
@@ -73,3 +79,16 @@ class Compiler:
             return result
 
         return call
+
+
+def _own(function: Callable[P, R]) -> Callable[P, R]:
+    """Return it with a code object of its own, where the compiler keeps what it made of it.
+
+    Without the checks it would otherwise take one learner's graph for another's.
+    """
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    code = call.__code__.replace(co_name=f'call_{id(call)}')
+    return FunctionType(code, call.__globals__, closure=call.__closure__)

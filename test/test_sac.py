@@ -50,7 +50,11 @@ def equal(one, other):
     return all(torch.equal(a, b) for a, b in zip(leaves(one), leaves(other), strict=True))
 
 
-SMALL = SACConfig(hidden=16, batch_size=32)
+PLAIN = SACConfig(
+    hidden=16, batch_size=64, normalization='none', normalize_observation=False, bf16=False,
+    actor_average=1.0,
+)  # fmt: skip
+SMALL = dataclasses.replace(PLAIN, batch_size=32)
 
 
 def test_update_is_pure_and_reproducible():
@@ -211,7 +215,7 @@ def test_a_penalty_on_jumps_makes_the_actor_smoother(kind):
 
 
 def test_target_critic_follows_by_tau():
-    sac = SAC(problem(), None, SACConfig(hidden=16, batch_size=32, tau=0.25))
+    sac = SAC(problem(), None, dataclasses.replace(SMALL, tau=0.25))
     state = sac.initialize(0)
     new, _ = sac.update(state, batch(), noise(sac))
     for name, value in new.target_critic.items():
@@ -222,14 +226,7 @@ def test_target_critic_follows_by_tau():
 @pytest.mark.parametrize('scale', [0.5, 1.0])
 def test_temperature_brings_the_entropy_to_its_target(scale):
     """On a bandit with a peak, alpha falls from above and the entropy ends at the target."""
-    config = SACConfig(
-        hidden=16,
-        batch_size=64,
-        learning_rate=5e-3,
-        target_entropy_scale=scale,
-        gamma=0.0,
-        actor_average=1.0,
-    )
+    config = dataclasses.replace(PLAIN, learning_rate=5e-3, target_entropy_scale=scale, gamma=0.0)
     sac = SAC(problem(), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     alphas, entropies = [], []
@@ -258,10 +255,9 @@ def test_alpha_rises_when_the_entropy_is_under_the_target():
 
 @pytest.mark.parametrize(('terminated', 'value'), [(1.0, 1.0), (0.0, 10.0)])
 def test_a_self_loop_is_worth_its_reward_when_terminated_and_its_sum_when_not(terminated, value):
-    config = SACConfig(
-        hidden=16, batch_size=64, learning_rate=5e-3, gamma=0.9, tau=0.1, initial_alpha=1e-6,
-        target_entropy_scale=10,
-    )  # fmt: skip
+    config = dataclasses.replace(
+        PLAIN, learning_rate=5e-3, gamma=0.9, tau=0.1, initial_alpha=1e-6, target_entropy_scale=10
+    )
     sac = SAC(problem(), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     here = torch.ones(64, 2)
@@ -271,3 +267,17 @@ def test_a_self_loop_is_worth_its_reward_when_terminated_and_its_sum_when_not(te
         state, metrics = sac.update(state, transitions, sac.noise(draw))
         state = state._replace(temperature={'log_alpha': torch.tensor(math.log(1e-6))})
     assert metrics['q'].item() == pytest.approx(value, rel=0.01)
+
+
+def test_two_learners_of_one_compiler_do_not_share_a_graph():
+    """Checks of the compiler are off, so each function needs a place of its own."""
+    compiler = Compiler()
+    for hidden, gamma in ((16, 0.5), (24, 0.9)):
+        sac = SAC(problem(), None, dataclasses.replace(SMALL, hidden=hidden, gamma=gamma))
+        state = sac.initialize(0)
+        eager, _ = sac.update_critics(state, batch(), noise(sac))
+        fast, _ = compiler(sac.update_critics)(state, batch(), noise(sac))
+        for a, b in zip(leaves(eager), leaves(fast), strict=True):
+            assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert compiler.ready
+    assert not compiler.failed

@@ -1,6 +1,7 @@
 """Each mechanism of Soft Actor-Critic against the value that mathematics gives it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sac_ros.networks import sample_action
 from sac_ros.sac import SAC, Noise, Step
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
+PLAIN = SACConfig(normalization='none', normalize_observation=False, bf16=False)
 ACTIONS = np.linspace(-1, 1, 20_003)[1:-1]  # the open interval, for numerical integration
 
 
@@ -77,7 +79,7 @@ def least_divergences(log_target):
 @pytest.mark.parametrize('alpha', [0.1, 0.3, 1.0])
 def test_actor_reaches_the_best_squashed_gaussian_for_the_boltzmann_density(alpha):
     """At 0.3 a narrow Gaussian on the tall peak and a wide one over both are local optima."""
-    sac = OnLandscape(problem(), None, SACConfig(hidden=16, learning_rate=3e-3))
+    sac = OnLandscape(problem(), None, replace(PLAIN, hidden=16, learning_rate=3e-3))
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     actor, adam = state.actor, state.actor_adam
     zeros, temperature = torch.zeros(256, 1), torch.tensor(alpha)
@@ -121,7 +123,7 @@ class Noisy(SAC):
 @pytest.mark.parametrize(('n_critics', 'bias'), [(1, 0.0), (2, -1 / 3)])
 def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics, bias):
     n = 400_000
-    sac = Noisy(problem(), None, SACConfig(n_critics=n_critics, hidden=8, gamma=0.9))
+    sac = Noisy(problem(), None, replace(PLAIN, n_critics=n_critics, hidden=8, gamma=0.9))
     state, zeros = sac.initialize(0), torch.zeros(n, 1)
     batch = Transition(zeros, zeros, torch.zeros(n), torch.zeros(n), zeros)
     _, step = sac._seen(state, batch, Noise(zeros, zeros), None)
@@ -146,7 +148,7 @@ def test_a_chain_has_its_known_values(ending, option):
     """Four states in a row, reward 1 for leaving the last, which ends or goes round again."""
     length, gamma = 4, 0.8
     settings = {'hidden': 32, 'batch_size': 64, 'learning_rate': 5e-3, 'initial_alpha': 1e-6}
-    config = SACConfig(**{**settings, **OPTIONS.get(option, {}), 'gamma': gamma, 'tau': 0.2})
+    config = replace(PLAIN, **{**settings, **OPTIONS.get(option, {}), 'gamma': gamma, 'tau': 0.2})
     sac = SAC(problem(length), None, config)
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     here = torch.eye(length).repeat(16, 1)
