@@ -139,7 +139,8 @@ class Recorder:
 
 def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None:
     """Train with one of our presets."""
-    from sac_ros.config import TrainConfig, build
+    from sac_ros.config import TrainConfig
+    from sac_ros.settings import build
     from sac_ros.trainer import Trainer
 
     recorder = Recorder(task, file)

@@ -29,8 +29,10 @@ import torch
 from torch import nn
 
 from sac_ros.compiling import Compiler
-from sac_ros.config import TrainConfig, build
-from sac_ros.sac import SAC, LearnerState
+from sac_ros.config import TrainConfig
+from sac_ros.sac import SAC
+from sac_ros.sac_state import LearnerState
+from sac_ros.settings import build
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 N_OBS, N_ACT, BATCH, HIDDEN = 23, 7, 256, 256

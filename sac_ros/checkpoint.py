@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sac_ros.errors import CheckpointError
-from sac_ros.sac import LearnerState
+from sac_ros.sac_state import LearnerState
 
 FORMAT_VERSION = 2
 

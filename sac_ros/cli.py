@@ -15,19 +15,11 @@ from types import FrameType
 from typing import Any, get_type_hints
 
 from sac_ros import __version__
-from sac_ros.config import (
-    ArmConfig,
-    Checked,
-    RealismConfig,
-    Setting,
-    TaskConfig,
-    TrainConfig,
-    build,
-    settings,
-)
+from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError, SacRosError
 from sac_ros.replay_cli import add_replay_parser
 from sac_ros.robot_cli import add_robot_parser
+from sac_ros.settings import Checked, Setting, build, settings
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig, build, settings
+from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError, EnvError
+from sac_ros.settings import build, settings
 
 if TYPE_CHECKING:
     from sac_ros.envs.arm import SimArm

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,58 +16,12 @@ from torch.func import functional_call, grad_and_value
 from sac_ros.adam import AdamState, Parameters, adam_state, adam_step
 from sac_ros.config import SACConfig
 from sac_ros.features import Features
-from sac_ros.networks import Actor, Critics, Moments, Normalizer, Policy, sample_action
+from sac_ros.layers import Moments, Normalizer
+from sac_ros.networks import Actor, Critics, Policy, sample_action
+from sac_ros.sac_state import LearnerState, Noise, Running, Step
 from sac_ros.spec import Chain, PolicySpec, Transition
 
 Metrics = dict[str, Tensor]
-
-
-class Running(NamedTuple):
-    """Running moments of what is normalised; empty where nothing is."""
-
-    observation: Moments
-    actor: Moments
-    critic: Moments
-
-
-class LearnerState(NamedTuple):
-    """Everything that an update reads and writes."""
-
-    actor: Parameters
-    average_actor: Parameters  # its running mean (Polyak), which is deployed
-    critic: Parameters
-    target_critic: Parameters  # empty with batch renormalisation
-    temperature: Parameters  # one entry, log_alpha ()
-    actor_adam: AdamState
-    critic_adam: AdamState
-    temperature_adam: AdamState
-    running: Running
-
-
-class Noise(NamedTuple):
-    """All that is random in one update; None where its setting is off."""
-
-    next_action: Tensor  # standard normal (B, n_act)
-    action: Tensor  # standard normal (B, n_act)
-    chosen: Tensor | None = None  # indices of the critics of the target (target_critics,)
-    uniform: Tensor | None = None  # for dropout in [0, 1), (3, 2, n_critics, B + hidden)
-    nearby: Tensor | None = None  # standard normal (B, n_features)
-
-    def to(self, device: str) -> Noise:
-        """Return it on another device."""
-        return Noise(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
-
-
-class Step(NamedTuple):
-    """A batch as the networks see it."""
-
-    features: Tensor  # (B, n_features)
-    action: Tensor  # (B, n_act)
-    reward: Tensor  # (B,)
-    discount: Tensor  # (B,), 0 where the episode terminated
-    next_features: Tensor  # (B, n_features)
-    next_action: Tensor  # (B, n_act), drawn from the policy
-    next_log_prob: Tensor  # (B,)
 
 
 class SAC:

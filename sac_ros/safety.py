@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config import Checked, setting
+from sac_ros.settings import Checked, setting
 from sac_ros.spec import PolicySpec
 
 Vector = NDArray[np.float64]

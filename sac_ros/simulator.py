@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config import ArmConfig, Checked, RealismConfig, TaskConfig, setting
+from sac_ros.config import ArmConfig, RealismConfig, TaskConfig
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.realism import make_arm
 from sac_ros.errors import ConfigError
 from sac_ros.safety import fallback_torque
+from sac_ros.settings import Checked, setting
 
 Vector = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import collections
 import enum
 from dataclasses import dataclass
 
-from sac_ros.config import Checked, setting
+from sac_ros.settings import Checked, setting
 
 
 @enum.unique

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.compiling import Compiler
-from sac_ros.config import TrainConfig, flatten
+from sac_ros.config import TrainConfig
 from sac_ros.envs.env import make_problem
 from sac_ros.errors import CheckpointError, ConfigError
 from sac_ros.evaluation import Evaluation, evaluate
@@ -26,6 +26,7 @@ from sac_ros.export import export_policy
 from sac_ros.hindsight import Hindsight
 from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
 from sac_ros.sac import SAC
+from sac_ros.settings import flatten
 from sac_ros.spec import PolicySpec, Transition
 from sac_ros.training_log import TrainingLog
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from sac_ros.config import TrainConfig, settings
+from sac_ros.config import TrainConfig
+from sac_ros.settings import settings
 
 SMALL = [
     '--steps', '60', '--learning_starts', '20', '--eval_every', '50', '--eval_episodes', '1',

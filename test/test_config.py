@@ -2,8 +2,9 @@
 
 import pytest
 
-from sac_ros.config import ArmConfig, TrainConfig, build, flatten, settings
+from sac_ros.config import ArmConfig, TrainConfig
 from sac_ros.errors import ConfigError
+from sac_ros.settings import build, flatten, settings
 
 
 def test_the_default_preset_is_the_defaults():

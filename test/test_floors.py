@@ -10,11 +10,12 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'sac_ros'
 # A module imports from floors below it, or from its own.
 FLOORS = {
-    0: ('__init__', 'spec', 'config', 'errors'),
+    0: ('__init__', 'spec', 'config', 'settings', 'errors'),
     1: (
         'event_log',
         'video',
         'networks',
+        'layers',
         'features',
         'replay',
         'policy',
@@ -26,6 +27,7 @@ FLOORS = {
     2: (
         'training_log',
         'sac',
+        'sac_state',
         'adam',
         'compiling',
         'exploration',

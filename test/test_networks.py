@@ -9,14 +9,8 @@ from sac_ros.config import ArmConfig, SACConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.env import make_problem
 from sac_ros.features import BOUND, Features, ForwardKinematics
-from sac_ros.networks import (
-    Actor,
-    BatchRenorm,
-    Critics,
-    Normalizer,
-    keep_mask,
-    sample_action,
-)
+from sac_ros.layers import BatchRenorm, Normalizer, keep_mask
+from sac_ros.networks import Actor, Critics, sample_action
 
 SLIDING = """<mujoco><compiler angle="radian"/><worldbody>
   <body name="a" pos=".1 .2 .3" quat=".8 .2 .4 .4"><joint name="turn" axis="1 2 0" pos=".1 0 0"
@@ -92,10 +86,9 @@ def test_log_probability_equals_torchs_own_far_into_the_tails():
     assert action.abs().max() <= 1
 
 
-def critics(normalization, n=3, hidden=8, **settings):
-    return Critics(
-        4, 2, SACConfig(n_critics=n, hidden=hidden, normalization=normalization, **settings)
-    )
+def critics(normalization, n=3, **settings):
+    values = {'n_critics': n, 'hidden': 8, 'bf16': False, 'normalization': normalization}
+    return Critics(4, 2, SACConfig(**(values | settings)))
 
 
 @pytest.mark.parametrize('normalization', ['none', 'layer', 'batch'])
@@ -157,7 +150,7 @@ def test_dropout_touches_training_alone():
 
 def test_rounded_factors_change_values_by_no_more_than_bfloat16_does():
     features, action = torch.randn(64, 4), torch.randn(64, 2)
-    exact = critics('none', hidden=64, bf16=False)
+    exact = critics('none', hidden=64)
     rounded = critics('none', hidden=64, bf16=True)
     rounded.load_state_dict(exact.state_dict())
     difference = (exact(features, action) - rounded(features, action)).abs().max()

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import sac_ros
-from sac_ros.config import TrainConfig, settings
+from sac_ros.config import TrainConfig
+from sac_ros.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {'sac_ros', 'sim_node', 'policy_node', 'train_node'}

@@ -13,10 +13,11 @@ from std_srvs.srv import SetBool
 from test_ros_train_node import settings_file
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig, flatten
+from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
 from sac_ros.ros import messages
+from sac_ros.settings import flatten
 from sac_ros.trainer import Trainer
 
 ARM = str(Path(__file__).parent / 'data/two_joints.urdf')

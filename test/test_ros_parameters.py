@@ -7,9 +7,10 @@ import rclpy
 from rcl_interfaces.msg import ParameterType
 from rclpy.parameter import Parameter
 
-from sac_ros.config import ArmConfig, Checked, TrainConfig, build, flatten, setting, settings
+from sac_ros.config import ArmConfig, TrainConfig
 from sac_ros.errors import ConfigError
 from sac_ros.ros.parameters import declare, undeclared
+from sac_ros.settings import Checked, build, flatten, setting, settings
 
 
 @dataclass(frozen=True)

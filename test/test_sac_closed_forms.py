@@ -11,7 +11,8 @@ from torch.func import grad
 from sac_ros.adam import adam_step
 from sac_ros.config import SACConfig
 from sac_ros.networks import sample_action
-from sac_ros.sac import SAC, Noise, Step
+from sac_ros.sac import SAC
+from sac_ros.sac_state import Noise, Step
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 PLAIN = SACConfig(normalization='none', normalize_observation=False, bf16=False)

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
-from sac_ros.config import SACConfig, TaskConfig, TrainConfig, flatten
+from sac_ros.config import SACConfig, TaskConfig, TrainConfig
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader
+from sac_ros.settings import flatten
 from sac_ros.trainer import Trainer
 
 HIDDEN = SACConfig(hidden=8, batch_size=16)

@@ -11,11 +11,11 @@ from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.task import Future as RosFuture
 
-from sac_ros.config import Checked, setting
 from sac_ros.errors import ConfigError, PolicyError
 from sac_ros.policy import OnnxPolicy
 from sac_ros.ros.realtime import RealtimeConfig
 from sac_ros.safety import SafetyConfig
+from sac_ros.settings import Checked, setting
 from sac_ros.supervisor import SupervisorConfig
 
 POLL_PERIOD = 0.01  # [s] between two looks whether a policy is loaded

@@ -1,0 +1,111 @@
+"""Settings with a default, a description and a range, and their dotted names.
+
+Command-line options and ROS parameters are both made from such classes: the field `gamma` of the
+group `sac` is `--sac.gamma` on a command line and the parameter `sac.gamma` of a node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_type_hints
+
+from sac_ros.errors import ConfigError
+
+
+def setting(
+    default: Any,
+    text: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with its description, closed range [low, high] or allowed words."""
+    return dataclasses.field(
+        default=default, metadata={'text': text, 'low': low, 'high': high, 'choices': choices}
+    )
+
+
+class Checked:
+    """A frozen dataclass of settings that refuses values outside their range."""
+
+    # Values by dotted name that the word in the setting `preset` stands for.
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Checked):
+                continue
+            low, high = field.metadata['low'], field.metadata['high']
+            choices = field.metadata['choices']
+            if choices and value not in choices:
+                raise ConfigError(f'{field.name} is {value!r}; choose one of {", ".join(choices)}')
+            if isinstance(value, float | int) and not low <= value <= high:
+                raise ConfigError(f'{field.name} is {value}; it must lie in [{low:g}, {high:g}]')
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A leaf of a configuration: its dotted name, type, default and metadata."""
+
+    name: str
+    type: type
+    default: Any
+    text: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+
+
+def settings(cls: type[Checked], prefix: str = '') -> Iterator[Setting]:
+    """Yield every setting of a configuration class, groups as dotted names."""
+    types = get_type_hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        kind = types[field.name]
+        if issubclass(kind, Checked):
+            yield from settings(kind, f'{prefix}{field.name}.')
+        else:
+            yield Setting(prefix + field.name, kind, field.default, **field.metadata)
+
+
+def preset_of(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the given `preset` stands for, by dotted names."""
+    return cls.presets.get(values.get('preset', ''), {})  # type: ignore[no-any-return]
+
+
+def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
+    """Make a configuration from dotted names; the rest is as the preset or the default has it.
+
+    Raises:
+        ConfigError: a name is unknown or a value is outside its range.
+    """
+    values = {**preset_of(cls, values), **values}
+    known = {s.name for s in settings(cls)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(f'unknown setting {name!r}; known are {", ".join(sorted(known))}')
+    types = get_type_hints(cls)
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if issubclass(types[field.name], Checked):
+            prefix = field.name + '.'
+            inside = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
+            arguments[field.name] = build(types[field.name], inside)
+        elif field.name in values:
+            arguments[field.name] = values[field.name]
+    return cls(**arguments)
+
+
+def flatten(config: Checked, prefix: str = '') -> dict[str, Any]:
+    """The opposite of `build`: every setting by its dotted name."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if isinstance(value, Checked):
+            flat |= flatten(value, f'{prefix}{field.name}.')
+        else:
+            flat[prefix + field.name] = value
+    return flat
