@@ -207,7 +207,8 @@ def run_all(options: argparse.Namespace, curves: Curves) -> None:
             steps = options.steps or usual
             for seed in range(options.seeds):
                 file = options.runs / f'{name}-{algorithm}-{seed}.json'
-                wanted = fnmatch.fnmatch(f'{name}-{algorithm}', options.only)
+                run = f'{name}-{algorithm}'
+                wanted = any(fnmatch.fnmatch(run, p) for p in options.only.split(','))
                 known_already = (name, algorithm) in curves
                 every = options.every or task.every
                 curve = read(file)
@@ -337,9 +338,12 @@ def figures(curves: Curves) -> dict[str, Any]:
                 mean, margin = difference(a, b, steps)
                 result[key][task] = {
                     'difference': round(mean, 2),
-                    'margin_95': round(margin, 2),
+                    'margin_95': round(margin, 2) if np.isfinite(margin) else None,
                     'up_to': steps[-1],
                 }
+                if key == 'sac_vs_ppo':  # steps of PPO over ours to where ours ended
+                    later = steps_to(b, float(at(a, steps[-1]).mean()))
+                    result[key][task]['steps_factor'] = later and round(later / steps[-1], 1)
     return result
 
 
@@ -415,7 +419,7 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='a few hundred steps of one task')
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time (default: 2)')
     parser.add_argument('--seeds', type=int, default=3, help='seeds of each (default: 3)')
-    parser.add_argument('--only', default='*', help='run TASK-ALGORITHM that fit, as pusher-fast')
+    parser.add_argument('--only', default='*', help='TASK-ALGORITHM to run, as pusher-*,arm-fast')
     parser.add_argument('--runs', type=Path, default=Path('runs/sample_efficiency'))
     parser.add_argument('--wall', action='store_true', help='measure time to the goals')
     parser.add_argument('--steps', type=int, default=0, help='instead of those of the task')
