@@ -34,6 +34,9 @@ class SAC:
         self.features = Features(spec, chain)
         self.target_entropy = -config.target_entropy_scale * spec.n_action
         self._actor, self._critics = self._new_actor(), self._new_critics()
+        # Acting is exact, as the exported policy is: rounding pays in large batches alone.
+        self._exact = dataclasses.replace(config, bf16=False)
+        self._acting = Actor(self.features.size, spec.n_action, self._exact)
         self._normalizer = Normalizer(self.features.size)
         self._has_target = config.normalization != 'batch'
 
@@ -252,9 +255,9 @@ class SAC:
         actor = state.average_actor if noise is None else state.actor
         acting = (actor, state.running.actor)
         if self.config.exploration == 'gsde':
-            mean, _ = functional_call(self._actor, acting, (features, noise))
+            mean, _ = functional_call(self._acting, acting, (features, noise))
             return torch.tanh(mean)
-        mean, log_std = functional_call(self._actor, acting, (features,))
+        mean, log_std = functional_call(self._acting, acting, (features,))
         return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
 
     def assess(
@@ -278,7 +281,9 @@ class SAC:
     def distribution(self, state: LearnerState, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log_std (B, n_act) of the action before the tanh."""
         acting = (state.actor, state.running.actor)
-        mean, log_std = functional_call(self._actor, acting, (self._features(state, observation),))
+        mean, log_std = functional_call(
+            self._acting, acting, (self._features(state, observation),)
+        )
         return mean, log_std
 
     def value(self, state: LearnerState, observation: Tensor, action: Tensor) -> Tensor:
@@ -288,11 +293,7 @@ class SAC:
 
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""
-        actor = Actor(
-            self.features.size,
-            self.spec.n_action,
-            dataclasses.replace(self.config, bf16=False),
-        )
+        actor = Actor(self.features.size, self.spec.n_action, self._exact)
         actor.load_state_dict(state.average_actor | state.running.actor)
         normalizer = None
         if state.running.observation:

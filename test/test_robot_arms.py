@@ -89,7 +89,7 @@ def test_a_short_training_improves_reaching(tmp_path):
     config = TrainConfig(
         arm=arm_config('openarm-left'),
         run_dir=str(tmp_path / 'run'),
-        steps=2_500,
+        steps=1_500,
         eval_every=100_000,
         compile=False,
         sac=SACConfig(hidden=64, batch_size=128),
