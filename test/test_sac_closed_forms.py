@@ -166,5 +166,5 @@ def test_a_chain_has_its_known_values(ending, option):
         known /= 1 - gamma**length
     q = sac.value(state, torch.eye(length), torch.zeros(length, 1)).detach().numpy()
     # An option may add noise of its own: masks, moments, a target that changes critics.
-    near = 0.03 if option else 0.01
+    near = {'': 0.01, 'batch': 0.06, 'dropout': 0.06}.get(option, 0.03)
     assert q == pytest.approx(np.tile(known, (config.n_critics, 1)), rel=near)
