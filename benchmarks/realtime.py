@@ -35,11 +35,10 @@ from sac_ros.spec import Transition
 
 PERIOD, RATIO, FIRST = 0.05, 20, 300  # [s], critic updates per actor update, steps before learning
 VARIANTS: dict[str, dict[str, Any]] = {
-    'layer norm, dropout': {'dropout': 0.01},
-    'layer norm': {},
+    'layer norm, dropout': {'dropout': 0.01, 'bf16': False},
+    'layer norm': {'bf16': False},
     'layer norm, dropout, bf16': {'dropout': 0.01, 'bf16': True},
     'layer norm, bf16': {'bf16': True},
-    'layer norm, bf16, batch 128': {'bf16': True, 'batch_size': 128},
 }
 
 
@@ -148,7 +147,7 @@ def main() -> None:
     print(f'{"":28} updates/s  ratio at 20 Hz  control Hz   late p50 / p99 / max [ms]')
     results = {}
     for name, settings in variants.items():
-        row = results[name] = measure(settings, 5 if quick else 30)
+        row = results[name] = measure(settings, 5 if quick else 20)
         print(
             f'{name:28} {row["updates_hz"]:9.0f} {row["ratio"]:14.1f} {row["control_hz"]:11.2f}   '
             f'{row["late_p50_ms"]:.2f} / {row["late_p99_ms"]:.2f} / {row["late_max_ms"]:.2f}',
