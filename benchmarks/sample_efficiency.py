@@ -450,7 +450,8 @@ def main() -> None:
         result['wall'] = wall(options, curves)
     text = (
         '# Sample efficiency\n\nReturn of the deterministic policy over 20 episodes, mean ± '
-        'spread over the seeds (how many: in brackets); success in brackets. `fast` ran with `--sac.bf16`.\n\n'
+        'spread over the seeds (how many: in brackets); success in brackets. `fast` ran '
+        'with `--sac.bf16`.\n\n'
         '    python benchmarks/sample_efficiency.py\n\n'
         '![Return against environment steps](sample_efficiency.svg)\n\n'
     )
