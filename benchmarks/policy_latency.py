@@ -164,7 +164,8 @@ class Robot:
         while time.monotonic() < end:
             self.publish('ours')
             self.goals.publish(self.goal)
-            self.executor.spin_once(timeout_sec=0.002)
+            self.executor.spin_once(timeout_sec=0.001)
+            time.sleep(0.001)  # an answer can come so fast that the joint states became a flood
             if future is None and self.client.service_is_ready():
                 future = self.client.call_async(self.request(data=wanted))
             elif future is not None and future.done():

@@ -44,7 +44,8 @@ class Controller:
         self._observation = np.zeros(self.spec.n_observation)
         self._position = np.zeros(n)
         self._velocity: Vector | None = None  # None while no state can be trusted
-        self._last_command = -math.inf
+        self._last_command = self._last_state = -math.inf
+        self._interval = 0.0  # between the last two joint states [s]
         self._forget()
 
     def swap(self, now: float, policy: OnnxPolicy) -> None:
@@ -71,12 +72,22 @@ class Controller:
 
     def step(self, now: float, position: Vector, velocity: Vector) -> Vector:
         """Take a joint state, (n,) [rad] and (n,) [rad/s], and return the torque to publish."""
+        self._interval, self._last_state = now - self._last_state, now
         if all_finite(position) and all_finite(velocity):
             self._position, self._velocity = position, velocity
             self.supervisor.good_state(now)
         else:
             self.reject('a joint state is not finite')
         return self._command(now)
+
+    def rehearse(self) -> None:
+        """Ask the policy for nothing, if it may be due at the next joint state.
+
+        Call this once the torque is published. A network that was last used a control period ago
+        has left the processor's caches, and takes twice as long (benchmarks/policy_latency.py).
+        """
+        if 0 < self._next_tick - self._last_state < 1.5 * self._interval:
+            self.policy(self._observation)
 
     def leave_out(self, why: str) -> None:
         """Note that a joint state came which says nothing new: silence, if no other comes."""

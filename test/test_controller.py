@@ -70,6 +70,35 @@ def test_the_policy_ticks_at_its_period_and_every_state_is_answered(tmp_path):
     assert loop.controller.supervisor.counts['missed ticks'] == 0
 
 
+def test_the_policy_is_rehearsed_just_before_each_tick_and_nothing_else_changes(tmp_path):
+    class Counting:
+        def __init__(self, policy):
+            self.policy, self.asked = policy, 0
+
+        def __getattr__(self, name):
+            return getattr(self.policy, name)
+
+        def __call__(self, observation):
+            self.asked += 1
+            return self.policy(observation)
+
+    plain = Loop(tmp_path, bias=[3, -3]).start().run(1.0)
+    loop = Loop(tmp_path, bias=[3, -3])
+    controller = loop.controller
+    controller.policy = counting = Counting(controller.policy)
+    loop.start()
+    torques = []
+    for _ in range(500):
+        torques.extend(loop.run(PERIOD))
+        ticks, asked = controller.supervisor.counts['policy ticks'], counting.asked
+        controller.rehearse()
+        if counting.asked > asked:
+            torques.extend(loop.run(PERIOD))
+            assert controller.supervisor.counts['policy ticks'] == ticks + 1
+    assert np.array_equal(torques[:500], plain)
+    assert counting.asked == pytest.approx(100, abs=2)
+
+
 def test_the_observation_is_laid_out_by_the_specification(tmp_path):
     order = ('previous_action', 'goal', 'joint_velocity', 'joint_position')
     fields = {field.name: field for field in SPEC.observation}

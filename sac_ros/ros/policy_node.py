@@ -140,6 +140,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._commander.publish(torque)
         self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
+        controller.rehearse()
 
     def _on_flood(self, why: str) -> None:
         self._supervisor.bad_state(why)
