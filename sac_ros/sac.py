@@ -166,7 +166,9 @@ class SAC:
             observed = self._normalizer.updated(observed, both)
             both = functional_call(self._normalizer, observed, (both,))
         features, next_features = both.chunk(2)
-        action, log_prob = self._sample(state, next_features, noise.next_action)
+        acting = (state.actor, state.running.actor)
+        mean, log_std = functional_call(self._actor, acting, (next_features,))
+        action, log_prob = sample_action(mean, log_std, noise.next_action)
         discount = (self.config.gamma if discount is None else discount) * (1 - batch.terminated)
         return observed, Step(
             features, batch.action, batch.reward, discount, next_features, action, log_prob
@@ -273,9 +275,8 @@ class SAC:
         Returns:
             The least of the critics' values of the mean action, and the entropy [nat]; scalars.
         """
-        features = self._features(state, observation)
         q = self.value(state, observation, self.act(state, observation, None)).min()
-        _, log_prob = self._sample(state, features.expand(len(noise), -1), noise)
+        _, log_prob = sample_action(*self.distribution(state, observation), noise)
         return q, -log_prob.mean()
 
     def distribution(self, state: LearnerState, observation: Tensor) -> tuple[Tensor, Tensor]:
@@ -312,14 +313,6 @@ class SAC:
         if state.running.observation:
             features = functional_call(self._normalizer, state.running.observation, (features,))
         return features
-
-    def _sample(
-        self, state: LearnerState, features: Tensor, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        mean, log_std = functional_call(
-            self._actor, (state.actor, state.running.actor), (features,)
-        )
-        return sample_action(mean, log_std, noise)
 
     def _q(
         self,

@@ -10,6 +10,7 @@ import torch
 from sac_ros.adam import adam_state, adam_step
 from sac_ros.compiling import Compiler
 from sac_ros.config import SACConfig
+from sac_ros.networks import sample_action
 from sac_ros.sac import SAC
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
@@ -156,7 +157,8 @@ def test_a_random_subset_makes_the_target_and_all_critics_teach_the_actor():
     assert q.shape == (5, 32)
     assert loss.item() == pytest.approx((0.5 * (q - target) ** 2).mean(1).sum().item())
     loss, _ = sac.actor_loss(state.actor, state, step, alpha, draws)
-    action, log_prob = sac._sample(state, step.features, draws.action)
+    mean, log_std = sac.distribution(state, transitions.observation)
+    action, log_prob = sample_action(mean, log_std, draws.action)
     mean_q = sac._q((state.critic, {}), step.features, action).mean(0)
     assert loss.item() == pytest.approx((alpha * log_prob - mean_q).mean().item(), abs=1e-6)
 
