@@ -7,16 +7,18 @@ anew with every joint state, because robots stop when commands come slower than 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.errors import PolicyError
+from sac_ros.errors import PolicyError, SpecMismatch
 from sac_ros.policy import OnnxPolicy
 from sac_ros.safety import SafetyConfig, SafetyFilter, all_finite
 from sac_ros.supervisor import State, Supervisor
 
 Vector = NDArray[np.float64]
+GOAL_SIZES = {'goal': 3, 'goal_orientation': 4}  # observation fields that a goal fills
 
 
 class Controller:
@@ -31,7 +33,7 @@ class Controller:
         self._check_observation(policy)
         self.supervisor = supervisor
         supervisor.configured()
-        self.goal: Vector | None = None  # (3,) [m] in the base frame
+        self.goal: Mapping[str, Vector] = {}  # as `aim` took it; empty before the first
         self._safety = safety
         self._torque: Vector  # what the policy asked for last, (n,) [N·m]
         self._next_tick: float
@@ -58,10 +60,30 @@ class Controller:
         self.policy = policy
         self.supervisor.restart_ramp(now)
 
+    def aim(self, goal: Mapping[str, Vector]) -> None:
+        """Take a goal: a point, or a pose for a policy that observes an orientation.
+
+        Args:
+            goal: in the base frame, by observation field: `goal` (3,) [m] and for a pose
+                `goal_orientation` (4,), a unit quaternion x, y, z, w.
+
+        Raises:
+            SpecMismatch: the policy takes another kind of goal; the one in use stays.
+        """
+        given, wanted = _kind(goal), _kind(self._slices)
+        if given != wanted:
+            raise SpecMismatch(
+                f'goal refused: it is {given}, policy {self.policy.path} takes {wanted}'
+            )
+        self.goal = goal
+
     @property
-    def needs_goal(self) -> bool:
-        """Whether the policy observes a goal and none has come yet."""
-        return 'goal' in self._slices and self.goal is None
+    def lacks_goal(self) -> str:
+        """Say that the policy observes a goal and none has come yet; else ''."""
+        wanted = _kind(self._slices)
+        if self.goal or wanted == 'none':
+            return ''
+        return f'no goal has come yet; the policy takes {wanted}'
 
     def enable(self, now: float, obstacle: str = '') -> str:
         """Start to move; return '' or what stands against it."""
@@ -122,8 +144,8 @@ class Controller:
         supervisor = self.supervisor
         level = {State.DEGRADED: 'warn', State.FAULT: 'error', State.ESTOP: 'error'}
         why = supervisor.reason
-        if supervisor.state is State.READY and self.needs_goal:
-            why = 'no goal has come yet'
+        if supervisor.state is State.READY and self.lacks_goal:
+            why = self.lacks_goal
         values = {
             'policy': self.policy.path,
             'policy SHA-256': self.policy.sha256,
@@ -163,8 +185,8 @@ class Controller:
         parts = {
             'joint_position': self._position,
             'joint_velocity': self._velocity,
-            'goal': self.goal,
             'previous_action': (self._torque - self._offset) / self._limit,
+            **self.goal,
         }
         for name, where in self._slices.items():
             self._observation[where] = parts[name]
@@ -172,7 +194,7 @@ class Controller:
 
     def _check_observation(self, policy: OnnxPolicy) -> None:
         n = policy.spec.n_action
-        sizes = {'joint_position': n, 'joint_velocity': n, 'goal': 3, 'previous_action': n}
+        sizes = {'joint_position': n, 'joint_velocity': n, 'previous_action': n, **GOAL_SIZES}
         for field in policy.spec.observation:
             if sizes.get(field.name) != field.size:
                 known = ', '.join(f'{name}[{size}]' for name, size in sizes.items())
@@ -181,8 +203,8 @@ class Controller:
                 )
 
     def _obstacle(self) -> str:
-        if self.needs_goal:
-            return 'no goal has come yet'
+        if self.lacks_goal:
+            return self.lacks_goal
         if self._velocity is None:
             return ''  # the state machine says so itself
         outside = self.filter.outside_limits(self._position)
@@ -196,3 +218,10 @@ class Controller:
         """Start the policy's memory afresh: its next previous action is zero."""
         self._torque = np.array(self._offset)
         self._next_tick = -math.inf
+
+
+def _kind(fields: Iterable[str]) -> str:
+    """Say what kind of goal these observation fields make."""
+    if 'goal_orientation' in fields:
+        return 'a pose on ~/goal_pose'
+    return 'a point on ~/goal' if 'goal' in fields else 'none'

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig, RealismConfig, TaskConfig
-from sac_ros.envs.reach import ReachTask
+from sac_ros.envs.reach import ReachPoseTask, ReachTask
 from sac_ros.envs.realism import make_arm
 from sac_ros.errors import ConfigError
 from sac_ros.safety import fallback_torque
 from sac_ros.settings import Checked, setting
 
 Vector = NDArray[np.float64]
+TASKS = {'point': ReachTask, 'pose': ReachPoseTask}  # by the kind of goal
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class SimConfig(Checked):
     )
     goal_period: float = setting(
         0.0, 'time between random goals for the policy [s]; 0 publishes none', 0, 3600
+    )
+    goals: str = setting(
+        'point', 'what random goals are: points, or poses', choices=('point', 'pose')
     )
     seed: int = setting(0, 'seed of starting postures and goals', 0, 2**31 - 1)
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
@@ -82,7 +86,7 @@ class Simulator:
         self.arm = make_arm(dataclasses.replace(config.arm, timestep=timestep), config.realism)
         self.robot = self.arm.robot
         self._factor = config.real_time_factor
-        self._task = ReachTask(self.arm, TaskConfig())
+        self._task = TASKS[config.goals](self.arm, TaskConfig())
         self._rng = np.random.default_rng(config.seed)
         self._limit = np.array(self.robot.torque_limit)
         self._start, self._done = now, 0
@@ -110,9 +114,10 @@ class Simulator:
         self._command, self._commanded_at = np.zeros(len(self._limit)), -math.inf
         self._braked, self._obeying = not self.config.arm.gravity_compensation, False
 
-    def sample_goal(self) -> Vector:
-        """Draw a point (3,) [m] that the tip can reach."""
-        return self._task.sample_goal(self._rng)
+    def sample_goal(self) -> dict[str, Vector]:
+        """Draw a goal that the tip can reach, by observation field."""
+        self._task.begin(self._rng)
+        return self._task.told()
 
     def command(self, now: float, torque: Vector) -> None:
         """Take a torque (n,) [N·m] in the order of the robot's joints.

@@ -1,5 +1,6 @@
 """Small ONNX policies, written with onnx itself, for tests that need no training."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def reach_spec(n=2, **changes):
         'model_hash': 'a robot',
     }
     return PolicySpec(**(values | changes))
+
+
+def pose_spec(n=2, **changes):
+    """The specification of a policy that reaches poses."""
+    spec = reach_spec(n, **changes)
+    *fields, previous = spec.observation
+    orientation = ObservationField('goal_orientation', 4, '1')
+    return dataclasses.replace(spec, observation=(*fields, orientation, previous))
 
 
 def linear_policy(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from policy_files import linear_policy, reach_spec, save
+from policy_files import linear_policy, pose_spec, reach_spec, save
 
 from sac_ros.controller import Controller
 from sac_ros.errors import PolicyError, SpecMismatch
@@ -24,7 +24,8 @@ class Loop:
     def __init__(self, path, weight=None, bias=None, spec=SPEC, goal=(0.1, 0.2, 0.3)):
         policy = OnnxPolicy(save(linear_policy(spec, weight, bias), path / 'p.onnx'))
         self.controller = Controller(policy, SafetyConfig(), Supervisor(SupervisorConfig()))
-        self.controller.goal = None if goal is None else np.array(goal)
+        if goal is not None:
+            self.controller.aim({'goal': np.array(goal)})
         self.controller.supervisor.activated()
         self.now = 50.0
 
@@ -126,8 +127,42 @@ def test_the_previous_action_is_the_last_torque_over_its_limit(tmp_path):
 def test_no_goal_no_enabling(tmp_path):
     loop = Loop(tmp_path, goal=None)
     loop.run(1.1)
-    assert loop.controller.enable(loop.now) == 'no goal has come yet'
+    assert loop.controller.enable(loop.now).startswith('no goal has come yet')
     assert 'no goal' in loop.controller.report()[1]
+
+
+POSE = {'goal': np.array([0.1, 0.2, 0.3]), 'goal_orientation': np.array([0.0, 0.6, 0.0, 0.8])}
+
+
+def test_a_policy_for_poses_takes_a_pose_and_nothing_else(tmp_path):
+    spec = pose_spec(control_period=0.02, gravity_compensated=False)
+    weight = np.zeros((13, 2))
+    weight[spec.slices()['goal']] = [[1, 0], [0, 0], [0, 1]]
+    weight[spec.slices()['goal_orientation']] = [[0, 0], [1, 0], [0, 0], [0, 1]]
+    loop = Loop(tmp_path, weight, spec=spec, goal=None)
+    loop.run(1.1)
+    with pytest.raises(SpecMismatch, match=r'it is a point on ~/goal, policy .* takes a pose on'):
+        loop.controller.aim({'goal': POSE['goal']})
+    assert 'takes a pose' in loop.controller.enable(loop.now)
+    assert 'takes a pose' in loop.controller.report()[1]
+    loop.controller.aim(POSE)
+    assert loop.controller.enable(loop.now) == ''
+    assert loop.run(1.0)[-1] == pytest.approx(5 * np.tanh([0.7, 1.1]), rel=1e-5)
+
+
+def test_a_policy_for_points_refuses_a_pose_and_keeps_its_goal(tmp_path):
+    loop = Loop(tmp_path)
+    with pytest.raises(SpecMismatch, match=r'it is a pose on ~/goal_pose, policy .* a point on'):
+        loop.controller.aim(POSE)
+    assert loop.controller.goal.keys() == {'goal'}
+
+
+def test_a_policy_without_a_goal_needs_none(tmp_path):
+    fields = [field for field in SPEC.observation if field.name != 'goal']
+    loop = Loop(tmp_path, spec=reach_spec(observation=tuple(fields)), goal=None).start()
+    with pytest.raises(SpecMismatch, match='takes none'):
+        loop.controller.aim({'goal': POSE['goal']})
+    assert loop.run(1.0).tolist() == [[0.0, 0.0]] * 500
 
 
 def test_outside_limits_or_moving_no_enabling(tmp_path):

@@ -4,9 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
 from sensor_msgs.msg import JointState
+from visualization_msgs.msg import Marker
 
+from sac_ros.config import TaskConfig
+from sac_ros.envs.reach import ReachPoseTask
+from sac_ros.envs.robot import load_robot
 from sac_ros.errors import SpecMismatch
 from sac_ros.ros import messages
 
@@ -71,13 +75,71 @@ def test_a_goal_must_be_finite_and_in_the_base_frame():
     point = np.array([0.1, 0.2, 0.3])
     for frame in ('', 'base'):
         message = messages.to_point(point, frame, messages.to_stamp(0))
-        assert messages.read_point(message, 'base').tolist() == point.tolist()
+        assert messages.read_goal(message, 'base')['goal'].tolist() == point.tolist()
     with pytest.raises(SpecMismatch, match="frame 'camera', must be in 'base'"):
-        messages.read_point(messages.to_point(point, 'camera', messages.to_stamp(0)), 'base')
+        messages.read_goal(messages.to_point(point, 'camera', messages.to_stamp(0)), 'base')
     bad = PointStamped()
     bad.point.y = math.inf
     with pytest.raises(SpecMismatch, match='not finite'):
-        messages.read_point(bad, 'base')
+        messages.read_goal(bad, 'base')
+
+
+def quaternion(x, y, z, w):
+    return PoseStamped(pose=Pose(orientation=Quaternion(x=x, y=y, z=z, w=w)))
+
+
+def test_a_pose_becomes_what_its_task_observes():
+    task = ReachPoseTask(load_robot(), TaskConfig())
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        task.begin(rng)
+        goal = task.told()
+        pose = messages.to_goal(goal, 'base', messages.to_stamp(0)).pose
+        for sign in (1, -1):  # the same orientation
+            turned = {'goal': goal['goal'], 'goal_orientation': sign * goal['goal_orientation']}
+            message = messages.to_goal(turned, 'base', messages.to_stamp(0))
+            given = messages.read_goal(message, 'base')
+            observed = np.concatenate([given[field.name] for field in task.fields])
+            assert np.allclose(observed, task.observe(), rtol=0, atol=1e-15)
+        x, y, z, w = (getattr(pose.orientation, name) for name in 'xyzw')
+        third = [2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)]
+        assert np.allclose(third, task.rotation[:, 2])
+
+
+def test_a_quaternion_must_be_finite_and_of_length_1():
+    assert messages.read_goal(quaternion(0.0, 0.6, 0.0, 0.8004), 'base')['goal_orientation'] @ [
+        0.0, 0.6, 0.0, 0.8004
+    ] == pytest.approx(np.hypot(0.6, 0.8004))  # fmt: skip
+    for bad in ((0.0, 0.0, 0.0, 0.0), (0.0, 0.6, 0.0, 0.9), (0.0, 0.0, 0.0, 1e200)):
+        with pytest.raises(SpecMismatch, match=r'of length .*, must be 1'):
+            messages.read_goal(quaternion(*bad), 'base')
+    for bad in (math.nan, math.inf, -math.inf):
+        for place in range(4):
+            numbers = [0.0, 0.0, 0.0, 1.0]
+            numbers[place] = bad
+            with pytest.raises(SpecMismatch, match='not finite'):
+                messages.read_goal(quaternion(*numbers), 'base')
+    message = quaternion(0.0, 0.0, 0.0, 1.0)
+    message.pose.position.z = math.nan
+    with pytest.raises(SpecMismatch, match='not finite'):
+        messages.read_goal(message, 'base')
+    message = quaternion(0.0, 0.0, 0.0, 1.0)
+    message.header.frame_id = 'camera'
+    with pytest.raises(SpecMismatch, match="frame 'camera', must be in 'base'"):
+        messages.read_goal(message, 'base')
+
+
+def test_a_pose_is_drawn_as_three_arrows_in_it():
+    goal = {'goal': np.array([0.1, 0.2, 0.3]), 'goal_orientation': np.array([0.0, 0.6, 0.0, 0.8])}
+    arrows = messages.to_axes(goal, 'base', messages.to_stamp(3))
+    assert [arrow.id for arrow in arrows] == [0, 1, 2]
+    for arrow, axis in zip(arrows, np.eye(3), strict=True):
+        assert arrow.type == Marker.ARROW and arrow.header.frame_id == 'base'
+        assert arrow.pose == messages.to_goal(goal, 'base', messages.to_stamp(0)).pose
+        start, end = ([p.x, p.y, p.z] for p in arrow.points)
+        assert start == [0, 0, 0] and end == (messages.AXIS_LENGTH * axis).tolist()
+        assert [arrow.color.r, arrow.color.g, arrow.color.b] == axis.tolist()
+    assert messages.to_axes({'goal': goal['goal']}, 'base', messages.to_stamp(3)) == []
 
 
 def test_markers_and_status():

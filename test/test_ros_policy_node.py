@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import Point, PointStamped
+from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from policy_files import linear_policy, reach_spec, save
+from policy_files import linear_policy, pose_spec, reach_spec, save
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
@@ -121,6 +121,37 @@ def test_rviz_is_shown_the_state_and_the_goal(graph, policy):
     graph.spin_until(lambda: robot.shown('text').text == 'RUN' and robot.shown('goal'))
     assert robot.shown('goal').pose.position == Point(x=0.3, y=0.2, z=0.5)
     assert {marker.header.frame_id for marker in robot.markers[-1].markers} == {'pedestal'}
+
+
+def test_a_policy_for_poses_takes_poses_alone(graph, tmp_path):
+    spec = pose_spec(3)
+    weight = np.zeros((spec.n_observation, 3))
+    weight[spec.slices()['goal']] = np.eye(3)
+    weight[spec.slices()['goal_orientation'], 0] = [1.0, 2.0, 3.0, 4.0]
+    robot = Robot(graph, save(linear_policy(spec, weight), tmp_path / 'policy.onnx'))
+    poses = graph.node.create_publisher(PoseStamped, '/policy_node/goal_pose', 1)
+    robot.wait('READY')
+    listeners = (robot.goals.get_subscription_count, poses.get_subscription_count)
+    graph.spin_until(lambda: all(count() == 1 for count in listeners), what='the listeners')
+
+    def refused(publisher, message, line):
+        publisher.publish(message)
+        graph.spin_until(lambda: line in graph.output(robot.process), what=line)
+        graph.spin_for(2.0)  # such lines are not written more often
+        assert 'takes a pose on ~/goal_pose' in robot.call('enable', data=True).message
+
+    refused(robot.goals, PointStamped(), 'it is a point on ~/goal, policy')
+    zero = Quaternion(w=0.0)
+    refused(poses, PoseStamped(pose=Pose(orientation=zero)), 'of length 0, must be 1')
+    place = Point(x=0.3, y=-0.2, z=0.5)
+    pose = Pose(position=place, orientation=Quaternion(x=0.0, y=-0.6, z=0.0, w=-0.8))
+    poses.publish(PoseStamped(pose=pose))
+    graph.spin_until(lambda: robot.call('enable', data=True).success, what='enabling')
+    expected = 5.0 * np.tanh([0.3 + 2 * 0.6 + 4 * 0.8, -0.2, 0.5])
+    graph.spin_until(lambda: np.allclose(robot.torque(), expected), what='the torque for the pose')
+    graph.spin_until(lambda: robot.shown('goal_axes'), what='the axes of the goal')
+    assert robot.shown('goal').pose.position == place
+    assert robot.shown('goal_axes').pose.orientation == Quaternion(y=0.6, w=0.8)
 
 
 def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):

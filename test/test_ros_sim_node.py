@@ -3,14 +3,20 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import PointStamped, PoseStamped
+from policy_files import linear_policy, save
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
+
+from sac_ros.envs.reach import ReachPoseTask
+from sac_ros.envs.robot import load_robot
+from sac_ros.envs.task import arm_spec
 
 COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -114,3 +120,36 @@ def test_a_robot_of_ones_own_with_a_held_gripper(graph, tmp_path):
     assert states[-1].position[2] == 0.01
     assert {m.header.frame_id for m in markers[-1].markers} == {'pedestal'}
     assert graph.stop(sim) == 0
+
+
+def test_its_random_poses_drive_a_policy_that_reaches_poses(graph, tmp_path):
+    robot = load_robot()
+    spec = arm_spec(robot, ReachPoseTask.fields, 0.05, True)
+    where = spec.slices()
+    weight = np.zeros((spec.n_observation, 6))
+    weight[where['goal'], :3] = 0.1 * np.eye(3)
+    weight[where['goal_orientation'], 2:] = 0.1 * np.eye(4)
+    policy = save(linear_policy(spec, weight), tmp_path / 'policy.onnx')
+    poses = graph.subscribe(PoseStamped, '/policy_node/goal_pose')
+    points = graph.subscribe(PointStamped, '/policy_node/goal')
+    markers = graph.subscribe(MarkerArray, '/sim_node/markers')
+    commands = graph.subscribe(Float64MultiArray, COMMAND)
+    graph.start('sim_node', '--ros-args', '-p', 'goal_period:=1000.0', '-p', 'goals:=pose')
+    patient = ('supervision.state_period:=0.3', 'supervision.state_timeout:=1.0')
+    given = ('autostart:=true', f'policy:={policy}', 'supervision.enable_speed:=100.0', *patient)
+    graph.start('policy_node', '--ros-args', *(p for g in given for p in ('-p', g)))
+
+    def enabled():
+        return graph.call(SetBool, '/policy_node/enable', data=True).success
+
+    graph.spin_until(enabled, what='enabling, which needs a pose')
+    place, turn = poses[-1].pose.position, poses[-1].pose.orientation
+    shares = 0.1 * np.array([place.x, place.y, place.z + turn.x, turn.y, turn.z, turn.w])
+    expected = np.array(robot.torque_limit) * np.tanh(shares)
+
+    def commanded():
+        return np.allclose(commands[-1].data, expected, rtol=1e-4)
+
+    graph.spin_until(commanded, what='the torque for the pose')
+    assert {'goal', 'goal_axes'} <= {marker.ns for marker in markers[-1].markers}
+    assert turn.w >= 0 and not points

@@ -153,5 +153,12 @@ def test_the_rate_must_fit_the_time_step():
 def test_the_seed_decides_postures_and_goals():
     one, two, other = (Simulator(SimConfig(seed=s), 0.0) for s in (1, 1, 2))
     assert one.arm.position.tolist() == two.arm.position.tolist()
-    assert one.sample_goal().tolist() == two.sample_goal().tolist()
+    assert one.sample_goal()['goal'].tolist() == two.sample_goal()['goal'].tolist()
     assert one.arm.position.tolist() != other.arm.position.tolist()
+
+
+def test_random_goals_are_points_or_poses():
+    assert Simulator(SimConfig(), 0.0).sample_goal().keys() == {'goal'}
+    pose = Simulator(SimConfig(goals='pose'), 0.0).sample_goal()
+    assert pose['goal'].shape == (3,)
+    assert np.linalg.norm(pose['goal_orientation']) == pytest.approx(1)

@@ -53,17 +53,17 @@ class ReachTask(Task):
 class ReachPoseTask(ReachTask):
     """Bring the tip to a random point in a random orientation."""
 
-    fields = (GOAL, ObservationField('goal_orientation', 4, '1'))  # quaternion x, y, z, w
+    fields = (GOAL, ObservationField('goal_orientation', 4, '1'))
 
     def begin(self, rng: np.random.Generator) -> None:
         """Draw a pose that the tip takes in a posture that touches nothing."""
         posture = self.sample_posture(rng)
         self.goal, self.rotation = posture.tip, posture.rotation
         w, x, y, z = _quaternion(posture.rotation)
-        self._orientation = np.array([x, y, z, w])
+        self._orientation = math.copysign(1, w) * np.array([x, y, z, w])
 
     def observe(self) -> Vector:
-        """Return the goal (3,) [m] and its quaternion x, y, z, w."""
+        """Return the goal (3,) [m] and its unit quaternion x, y, z, w with w >= 0."""
         return np.concatenate((self.goal, self._orientation))
 
     def reward(self, motion: Motion) -> float:

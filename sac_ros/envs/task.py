@@ -81,6 +81,12 @@ class Task(ABC):
     def observe(self) -> Vector:
         """Return the values of `fields`, one after the other."""
 
+    def told(self) -> dict[str, Vector]:
+        """Return what `observe` gives by the names of `fields`."""
+        ends = np.cumsum([field.size for field in self.fields])[:-1]
+        names = (field.name for field in self.fields)
+        return dict(zip(names, np.split(self.observe(), ends), strict=False))
+
     @abstractmethod
     def reward(self, motion: Motion) -> float:
         """Return what the motion is worth: dimensionless and in [0, 1], costs not yet taken."""

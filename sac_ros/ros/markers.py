@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -13,7 +14,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.ros.messages import to_joint_state, to_markers, to_text
+from sac_ros.ros.messages import to_axes, to_joint_state, to_markers, to_text
 
 Vector = NDArray[np.float64]
 TRAIL = 150  # places of the tip that are kept
@@ -33,21 +34,22 @@ class ArmMarkers:
         """Forget the trail."""
         self._trail.clear()
 
-    def draw(self, goal: Vector | None, text: str, stamp: Time) -> MarkerArray:
+    def draw(self, goal: Mapping[str, Vector], text: str, stamp: Time) -> MarkerArray:
         """Make the markers of the arm as it is.
 
         Args:
-            goal: (3,) [m], if there is one.
+            goal: `goal` (3,) [m] and, of a pose, `goal_orientation` (4,); empty if there is none.
             text: shown above the tip, if any.
             stamp: time of all of them.
         """
         tip, frame = self._arm.tip_position, self._arm.robot.base
         if not self._trail or np.linalg.norm(tip - self._trail[-1]) > STEP:
             self._trail.append(tip)
-        points = {'tip': (tip, 'orange')} | ({} if goal is None else {'goal': (goal, 'green')})
+        points = {'tip': (tip, 'orange')} | ({'goal': (goal['goal'], 'green')} if goal else {})
         result = to_markers(points, frame, stamp)
         header = Header(stamp=stamp, frame_id=frame)
         result.markers += [
+            *to_axes(goal, frame, stamp),
             self._draw_trail(header),
             *self._draw_load(header),
             *([to_text(text, tip + np.array([0.0, 0.0, ABOVE]), header)] if text else []),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from geometry_msgs.msg import Point, PointStamped
+from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Float64MultiArray, Header
@@ -22,6 +23,8 @@ LEVELS = {
     'error': DiagnosticStatus.ERROR,
 }
 TEXT_HEIGHT = 0.04  # [m]
+AXIS_LENGTH = 0.1  # [m]
+UNIT = 1e-3  # by which the length of a quaternion may differ from 1
 
 
 def to_stamp(seconds: float) -> Time:
@@ -93,19 +96,53 @@ def to_joint_state(
     )
 
 
-def read_point(message: PointStamped, base_frame: str) -> Vector:
-    """Return the point (3,) [m], which must be given in the base frame.
+def read_goal(message: PointStamped | PoseStamped, base_frame: str) -> dict[str, Vector]:
+    """Return a goal, which must be given in the base frame, by observation field.
+
+    Returns:
+        `goal` (3,) [m] and, of a pose, `goal_orientation` (4,), the unit quaternion x, y, z, w
+        with w >= 0: q and -q are the same orientation.
 
     Raises:
-        SpecMismatch: the frame is another one (none is taken as the base), or a number is bad.
+        SpecMismatch: the frame is another one (none is taken as the base), a number is not
+            finite, or the quaternion is not of length 1.
     """
     frame = message.header.frame_id
     if base_frame and frame not in ('', base_frame):
         raise SpecMismatch(f'goal is in frame {frame!r}, must be in {base_frame!r}')
-    point = np.array([message.point.x, message.point.y, message.point.z])
-    if not np.isfinite(point).all():
-        raise SpecMismatch(f'goal {point.tolist()} is not finite')
-    return point
+    if not isinstance(message, PoseStamped):
+        return {'goal': _finite(message.point, 'xyz')}
+    point = _finite(message.pose.position, 'xyz')
+    quaternion = _finite(message.pose.orientation, 'xyzw')
+    length = math.hypot(*quaternion.tolist())
+    if abs(length - 1) > UNIT:
+        raise SpecMismatch(
+            f'goal has the quaternion {quaternion.tolist()} (x, y, z, w) of length {length:.4g}, '
+            'must be 1'
+        )
+    sign = math.copysign(1, quaternion[3])
+    return {'goal': point, 'goal_orientation': sign / length * quaternion}
+
+
+def _finite(values: Point | Quaternion, names: str) -> Vector:
+    numbers = np.array([getattr(values, name) for name in names])
+    if not np.isfinite(numbers).all():
+        raise SpecMismatch(f'goal {numbers.tolist()} is not finite')
+    return numbers
+
+
+def to_goal(goal: Mapping[str, Vector], frame: str, stamp: Time) -> PointStamped | PoseStamped:
+    """Make a PoseStamped from what `read_goal` returns, or a PointStamped without orientation."""
+    point = to_point(goal['goal'], frame, stamp)
+    if 'goal_orientation' not in goal:
+        return point
+    return PoseStamped(header=point.header, pose=_pose(goal))
+
+
+def _pose(goal: Mapping[str, Vector]) -> Pose:
+    place = dict(zip('xyz', goal['goal'].tolist(), strict=True))
+    turn = dict(zip('xyzw', goal['goal_orientation'].tolist(), strict=True))
+    return Pose(position=Point(**place), orientation=Quaternion(**turn))
 
 
 def to_point(point: Vector, frame: str, stamp: Time) -> PointStamped:
@@ -133,6 +170,22 @@ def to_markers(points: Mapping[str, tuple[Vector, str]], frame: str, stamp: Time
         marker.color = COLOURS[colour]
         markers.append(marker)
     return MarkerArray(markers=markers)
+
+
+def to_axes(goal: Mapping[str, Vector], frame: str, stamp: Time) -> list[Marker]:
+    """Make an arrow along each axis of a pose, x red, y green, z blue; none for a point."""
+    if 'goal_orientation' not in goal:
+        return []
+    markers = []
+    for number, axis in enumerate(np.eye(3)):
+        marker = Marker(header=Header(stamp=stamp, frame_id=frame), ns='goal_axes', id=number)
+        marker.type, marker.pose = Marker.ARROW, _pose(goal)
+        marker.points = [Point(), to_point(AXIS_LENGTH * axis, '', stamp).point]  # in the pose
+        marker.scale.x, marker.scale.y = 0.008, 0.016  # [m] thickness of shaft and head
+        red, green, blue = axis.tolist()
+        marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.9)
+        markers.append(marker)
+    return markers
 
 
 def to_text(text: str, place: Vector, header: Header) -> Marker:

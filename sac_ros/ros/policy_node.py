@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -58,6 +58,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_subscription(PointStamped, '~/goal', self._on_goal, LATEST)
+        self.create_subscription(PoseStamped, '~/goal_pose', self._on_goal, LATEST)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/estop', self._on_estop)
         self.create_service(Trigger, '~/reset', self._on_reset)
@@ -154,14 +155,13 @@ class PolicyNode(LifecycleNode, ClosingNode):
             self._commander.publish(torque)
         self._show()
 
-    def _on_goal(self, message: PointStamped) -> None:
+    def _on_goal(self, message: PointStamped | PoseStamped) -> None:
         try:
-            goal = messages.read_point(message, self.config.base_frame)
+            goal = messages.read_goal(message, self.config.base_frame)
+            if self._controller is not None:
+                self._controller.aim(goal)
         except SpecMismatch as error:
-            self.get_logger().error(str(error))
-            return
-        if self._controller is not None:
-            self._controller.goal = goal
+            self.get_logger().error(str(error), throttle_duration_sec=2.0)
 
     def _on_crowd_timer(self) -> None:
         if self._supervisor.moving and self._crowd():
@@ -255,10 +255,11 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
     def _draw(self) -> None:
         """Show the goal, and the state under the base, where no arm is in the way."""
-        goal = self._controller.goal if self._controller else None
+        goal = self._controller.goal if self._controller else {}
         frame = self.config.base_frame
-        points = {} if goal is None else {'goal': (goal, 'green')}
+        points = {'goal': (goal['goal'], 'green')} if goal else {}
         drawing = messages.to_markers(points, frame, Time())
+        drawing.markers += messages.to_axes(goal, frame, Time())
         place, state = np.array([0.0, 0.0, -UNDER_BASE]), self._supervisor.state
         drawing.markers.append(messages.to_text(state.name, place, Header(frame_id=frame)))
         self._markers.publish(drawing)

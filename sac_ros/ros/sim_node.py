@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped
-from numpy.typing import NDArray
+from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -29,7 +28,7 @@ from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.simulator import SimConfig, Simulator
 
 COMMAND_TOPIC = '/forward_effort_controller/commands'
-GOAL_TOPIC = '/policy_node/goal'
+GOAL_TOPICS = {'/policy_node/goal': PointStamped, '/policy_node/goal_pose': PoseStamped}
 REPORT_PERIOD = 1.0  # [s]
 SHOW_PERIOD = 0.1  # [s]
 SLOW = 0.95  # share of the real-time factor asked for below which it warns
@@ -44,7 +43,7 @@ class SimNode(ClosingNode):
         super().__init__('sim_node')
         self.config = declare(self, SimConfig)
         self.simulator = Simulator(self.config, time.monotonic())
-        self._goal: NDArray[np.float64] | None = None
+        self._goal: dict[str, messages.Vector] = {}
         self._goal_until, self._aligned = 0.0, False
         self._tells_time = self.config.clock or self.config.real_time_factor != 1
         self._drawing = ArmMarkers(self.simulator.arm)
@@ -52,12 +51,15 @@ class SimNode(ClosingNode):
         self._clock_publisher = self.create_publisher(ClockMessage, '/clock', LATEST)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
-        self._goals = self.create_publisher(PointStamped, GOAL_TOPIC, LATEST)
+        self._goals = {
+            kind: self.create_publisher(kind, topic, LATEST) for topic, kind in GOAL_TOPICS.items()
+        }
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._description = self.create_publisher(String, '/robot_description', LATCHED_TOPIC)
         self._description.publish(String(data=description_of(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
-        self.create_subscription(PointStamped, GOAL_TOPIC, self._on_goal, LATEST)
+        for topic, kind in GOAL_TOPICS.items():
+            self.create_subscription(kind, topic, self._on_goal, LATEST)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_service(Trigger, '~/step', self._on_step)
@@ -86,9 +88,9 @@ class SimNode(ClosingNode):
         except ConfigError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
 
-    def _on_goal(self, message: PointStamped) -> None:
+    def _on_goal(self, message: PointStamped | PoseStamped) -> None:
         try:
-            self._goal = messages.read_point(message, self.simulator.robot.base)
+            self._goal = messages.read_goal(message, self.simulator.robot.base)
         except SpecMismatch as error:
             self.get_logger().error(str(error))
 
@@ -99,9 +101,9 @@ class SimNode(ClosingNode):
                 self.simulator.sample_goal(),
                 now + self.config.goal_period,
             )
-        if self._goal is not None and self.config.goal_period > 0:
-            base = self.simulator.robot.base
-            self._goals.publish(messages.to_point(self._goal, base, stamp))
+        if self._goal and self.config.goal_period > 0:
+            goal = messages.to_goal(self._goal, self.simulator.robot.base, stamp)
+            self._goals[type(goal)].publish(goal)
         self._markers.publish(self._drawing.draw(self._goal, '', stamp))
         load = relative_torque(self.simulator.arm)
         self._load.publish(Float64MultiArray(data=load.tolist()))

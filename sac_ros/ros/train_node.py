@@ -78,7 +78,8 @@ class TrainNode(Node):
         self._states.publish(arm_state(arm, stamp))
         value, entropy = self.trainer.assess()
         text = '' if math.isnan(value) else f'Q {value:.2f}  entropy {entropy:.2f}'
-        self._markers.publish(self._drawing.draw(env.goal, text, stamp))
+        goal = {**env.task.told(), 'goal': env.goal}
+        self._markers.publish(self._drawing.draw(goal, text, stamp))
         self._load.publish(Float64MultiArray(data=relative_torque(arm).tolist()))
         for name, figure in (('state_value', value), ('state_entropy', entropy)):
             if not math.isnan(figure):
