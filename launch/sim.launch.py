@@ -7,10 +7,9 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.ros.launching import bring_down
+from sac_ros.ros.launching import REALISM, arm_parameters, bring_down
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'sim.yaml'])
@@ -18,18 +17,14 @@ CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'sim.yaml'
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    arm = {
-        f'arm.{name}': ParameterValue(LaunchConfiguration(name), value_type=str)
-        for name in ('model', 'joints', 'tip', 'xacro_args')
-    }
-    realism = ParameterValue(LaunchConfiguration('realism'), value_type=str)
     return LaunchDescription(
         [
+            REALISM,
             DeclareLaunchArgument(
-                'realism',
-                default_value='none',
-                choices=['none', 'sim2real'],
-                description='how much worse than described the simulated robot is',
+                'goals',
+                default_value='point',
+                choices=['point', 'pose'],
+                description='what the random goals for the policy are',
             ),
             DeclareLaunchArgument(
                 'sim_params_file', default_value=CONFIG, description='parameters of sim_node'
@@ -40,7 +35,7 @@ def generate_launch_description() -> LaunchDescription:
                 executable='sim_node',
                 parameters=[
                     LaunchConfiguration('sim_params_file'),
-                    {**arm, 'realism.preset': realism},
+                    {**arm_parameters(), 'goals': LaunchConfiguration('goals')},
                 ],
                 output='screen',
                 on_exit=bring_down,

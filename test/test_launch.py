@@ -128,7 +128,7 @@ def test_deploy_against_sim_ends_cleanly_at_ctrl_c(launch, policy):
     launched.wait_for('READY')
     launched.wait_for('tip tool0')
     os.killpg(launched.process.pid, signal.SIGINT)
-    assert launched.end() == 0
+    assert launched.end() == 0, launched.text
     assert launched.text.count('has finished cleanly') == 2
     assert 'Traceback' not in launched.text
 
@@ -149,7 +149,7 @@ def test_a_node_that_ends_in_peace_ends_the_launch_in_peace(launch, policy):
     launched.wait_for('READY')
     launched.wait_for('tip tool0')
     os.kill(launched.pid_of('policy_node'), signal.SIGTERM)
-    assert launched.end() == 0
+    assert launched.end() == 0, launched.text
     assert launched.text.count('has finished cleanly') == 2
 
 
@@ -203,7 +203,7 @@ def test_ros2_launch_deploys_against_the_simulated_arm(share, domain, policy):
     launched.wait_for('READY')
     launched.wait_for('tip tool0')
     os.killpg(launched.process.pid, signal.SIGINT)
-    assert launched.end() == 0
+    assert launched.end() == 0, launched.text
     assert launched.text.count('has finished cleanly') == 2
 
 

@@ -1,10 +1,29 @@
-"""What the launch files do when a process ends."""
+"""What the launch files share: arguments of the simulated arm, and the end of a process."""
 
 from __future__ import annotations
 
-from launch.actions import Shutdown
+from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
+from launch.substitutions import LaunchConfiguration
+from launch_ros.parameter_descriptions import ParameterValue
+
+REALISM = DeclareLaunchArgument(
+    'realism',
+    default_value='none',
+    choices=['none', 'sim2real'],
+    description='how much worse than described the simulated robot is',
+)
+
+
+def arm_parameters() -> dict[str, ParameterValue]:
+    """Return the parameters of a simulated arm, which the arguments of the launch give."""
+    names = {f'arm.{name}': name for name in ('model', 'joints', 'tip', 'xacro_args')}
+    names['realism.preset'] = 'realism'
+    return {
+        parameter: ParameterValue(LaunchConfiguration(argument), value_type=str)
+        for parameter, argument in names.items()
+    }
 
 
 def bring_down(event: ProcessExited, context: LaunchContext) -> Shutdown:
