@@ -50,8 +50,8 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         'base_frame',
-        default_value='base_link',
-        description='frame of goals and of the view: the root link of the arm',
+        default_value='',
+        description='frame of goals and of the view; empty for the root link of the arm',
     ),
 ]
 
@@ -67,14 +67,15 @@ def require(package: str, argument: str) -> None:
         ) from None
 
 
-def describe(model: str, joints: str, tip: str, xacro_args: str) -> str:
-    """Return the URDF of the arm, or fail with one line."""
+def describe(model: str, joints: str, tip: str, xacro_args: str) -> tuple[str, str]:
+    """Return the URDF of the arm and its root link, or fail with one line."""
     from sac_ros.envs.robot import load_robot
     from sac_ros.envs.urdf_export import description_of
     from sac_ros.errors import SacRosError
 
     try:
-        return description_of(load_robot(model, tip, joints=joints, xacro_args=xacro_args))
+        robot = load_robot(model, tip, joints=joints, xacro_args=xacro_args)
+        return description_of(robot), robot.base
     except SacRosError as error:
         raise RuntimeError(f'{type(error).__name__}: {error}') from None
 
@@ -85,9 +86,13 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     wants = {name: LaunchConfiguration(name).perform(context) for name in names}
     share = Path(get_package_share_directory('sac_ros'))
     actions: list[LaunchDescriptionEntity] = []
+    needed = {'tf': 'robot_state_publisher', 'rviz': 'rviz2'}
+    for argument in [name for name in needed if wants[name] == 'true']:
+        require(needed[argument], argument)
+    if 'true' in (wants['tf'], wants['rviz']):
+        arm = [wants[name] for name in ('model', 'joints', 'tip', 'xacro_args')]
+        description, root = describe(*arm)
     if wants['tf'] == 'true':
-        require('robot_state_publisher', 'tf')
-        description = describe(*(wants[name] for name in ('model', 'joints', 'tip', 'xacro_args')))
         actions.append(
             Node(
                 package='robot_state_publisher',
@@ -97,7 +102,6 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         )
     if wants['rviz'] == 'true':
-        require('rviz2', 'rviz')
         actions.append(
             Node(
                 package='rviz2',
@@ -106,7 +110,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                     '-d',
                     str(share / 'config' / 'sac_ros.rviz'),
                     '-f',
-                    wants['base_frame'],
+                    wants['base_frame'] or root,
                 ],
                 on_exit=bring_down,
             )

@@ -61,6 +61,7 @@ class PolicySpec:
     gravity_compensated: bool = (
         True  # whether the robot adds its own gravity torque to the command
     )
+    base_frame: str = ''  # of goals and kinematics; '' if not known, as in older files
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -145,6 +146,8 @@ class PolicySpec:
     def check_same(self, other: PolicySpec, mine: str, theirs: str) -> None:
         """Raise SpecMismatch, showing both sides of the first differing fields, unless equal.
 
+        A base frame that is not known is taken as the same.
+
         Args:
             other: the specification to compare with.
             mine: what carries this one, e.g. `policy arm.onnx`.
@@ -152,6 +155,8 @@ class PolicySpec:
         """
         names = [field.name for field in dataclasses.fields(self)]
         different = [n for n in names if getattr(self, n) != getattr(other, n)]
+        if '' in (self.base_frame, other.base_frame) and 'base_frame' in different:
+            different.remove('base_frame')
         if different:
             sides = '; '.join(
                 f'{name}: {mine} has {_short(getattr(self, name))}, '

@@ -1,5 +1,8 @@
 """Every environment obeys Gymnasium's checker; goals are reachable; bounds map exactly."""
 
+import dataclasses
+import json
+
 import gymnasium
 import numpy as np
 import pytest
@@ -128,3 +131,19 @@ def test_spec_survives_json_and_shows_both_sides_of_a_mismatch():
     both = 'control_period: policy a has 0.05, policy b has 0.04'
     with pytest.raises(SpecMismatch, match=both):
         arm.check_same(other, 'policy a', 'policy b')
+
+
+def test_the_base_frame_is_compared_where_both_sides_say_one():
+    arm = make_problem(TrainConfig()).spec
+    assert arm.base_frame == 'base_link'
+    fields = json.loads(arm.to_json())
+    del fields['base_frame']
+    older = PolicySpec.from_json(json.dumps(fields))
+    assert older.base_frame == ''
+    older.check_same(arm, 'policy a', 'policy b')
+    arm.check_same(older, 'policy a', 'policy b')
+    other = dataclasses.replace(arm, base_frame='world')
+    with pytest.raises(SpecMismatch, match='base_frame: policy a has base_link, policy b has wor'):
+        arm.check_same(other, 'policy a', 'policy b')
+    with pytest.raises(SpecMismatch, match=r'\(control_period'):
+        dataclasses.replace(older, control_period=0.04).check_same(arm, 'a', 'b')

@@ -10,8 +10,9 @@ import pytest
 from policy_files import linear_policy, save
 from test_package import copy_sources
 
-from sac_ros.envs.reach import reach_spec
+from sac_ros.envs.reach import ReachPoseTask, reach_spec
 from sac_ros.envs.robot import load_robot
+from sac_ros.envs.task import arm_spec
 
 pytest.importorskip(
     'launch_ros.actions', reason='launch_ros is not installed: it comes with ROS 2, not from PyPI'
@@ -133,6 +134,23 @@ def test_deploy_against_sim_ends_cleanly_at_ctrl_c(launch, policy):
     assert 'Traceback' not in launched.text
 
 
+def test_random_poses_are_sent_to_a_policy_that_reaches_poses(launch, tmp_path):
+    spec = arm_spec(load_robot(), ReachPoseTask.fields, 0.05, True)
+    policy = save(linear_policy(spec), tmp_path / 'policy.onnx')
+    points = launch('deploy', f'policy:={policy}')
+    points.wait_for('goal refused: it is a point')
+    os.killpg(points.process.pid, signal.SIGINT)
+    assert points.end() == 0, points.text
+    poses = launch('deploy', f'policy:={policy}', 'goals:=pose')
+    poses.wait_for('READY')
+    poses.wait_for('tip tool0')
+    for _ in range(150):
+        poses.read()
+    os.killpg(poses.process.pid, signal.SIGINT)
+    assert poses.end() == 0, poses.text
+    assert 'refused' not in poses.text
+
+
 @pytest.mark.parametrize('victim', ['sim_node', 'policy_node'])
 def test_a_node_that_dies_brings_the_launch_down(launch, policy, victim):
     launched = launch('deploy', f'policy:={policy}')
@@ -159,7 +177,7 @@ def test_train_saves_at_ctrl_c(launch, tmp_path):
         f'train_node: {{ros__parameters: {{run_dir: {tmp_path}/run, compile: false}}}}'
     )
     launched = launch('train', f'params_file:={settings}')
-    launched.wait_for('training arm-reach')
+    launched.wait_for('training arm-reach', 120)
     time.sleep(1.0)
     os.killpg(launched.process.pid, signal.SIGINT)
     assert launched.end(60) == 0
@@ -207,29 +225,33 @@ def test_ros2_launch_deploys_against_the_simulated_arm(share, domain, policy):
     assert launched.text.count('has finished cleanly') == 2
 
 
-def test_the_frames_of_an_mjcf_robot_come_from_a_urdf(launch, tmp_path, monkeypatch):
-    prefix = tmp_path / 'prefix'
-    for folder in ('share/ament_index/resource_index/packages', 'lib/robot_state_publisher'):
-        (prefix / folder).mkdir(parents=True)
-    (prefix / 'share/ament_index/resource_index/packages/robot_state_publisher').touch()
-    stand_in = prefix / 'lib/robot_state_publisher/robot_state_publisher'
-    given = tmp_path / 'given'
-    stand_in.write_text(
-        '#!/bin/sh\nfor word in "$@"; do [ -f "$word" ] && cat "$word"; done '
-        f'> {given}\nexec sleep 60\n'
-    )
-    stand_in.chmod(0o755)
+def stand_in(prefix, package, script):
+    """Make a package with one program of its name, which is a shell script."""
+    for folder in ('share/ament_index/resource_index/packages', f'lib/{package}'):
+        (prefix / folder).mkdir(parents=True, exist_ok=True)
+    (prefix / 'share/ament_index/resource_index/packages' / package).touch()
+    program = prefix / 'lib' / package / package
+    program.write_text(f'#!/bin/sh\n{script}\nexec sleep 60\n')
+    program.chmod(0o755)
+
+
+def test_an_mjcf_robot_is_shown_by_a_urdf_in_its_root_link(launch, tmp_path, monkeypatch):
+    prefix, given, shown = (tmp_path / name for name in ('prefix', 'given', 'shown'))
+    cat = f'for word in "$@"; do [ -f "$word" ] && cat "$word"; done > {given}'
+    stand_in(prefix, 'robot_state_publisher', cat)
+    stand_in(prefix, 'rviz2', f'echo "$@" > {shown}')
     monkeypatch.setenv(
         'AMENT_PREFIX_PATH', f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
     )
     model = tmp_path / 'two.xml'
-    model.write_text(MJCF)
-    launched = launch('sim', f'model:={model}', 'tf:=true')
+    model.write_text(MJCF.replace('body name="a"', 'body name="base_link"'))
+    launched = launch('sim', f'model:={model}', 'rviz:=true')
     launched.wait_for('tip b')
     os.killpg(launched.process.pid, signal.SIGINT)
     launched.end()
     assert 'Traceback' not in launched.text
     assert '<link name=' in given.read_text() and 'j2' in given.read_text()
+    assert '-f world' in shown.read_text()
 
 
 def test_a_model_that_is_no_robot_is_one_line(launch, tmp_path):

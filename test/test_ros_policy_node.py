@@ -14,7 +14,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from policy_files import linear_policy, pose_spec, reach_spec, save
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -115,12 +115,36 @@ def test_runs_stops_and_resumes_only_when_told(graph, policy):
 def test_rviz_is_shown_the_state_and_the_goal(graph, policy):
     robot = Robot(graph, policy, '-p', 'base_frame:=pedestal')
     robot.wait('READY')
+    assert 'base_frame' not in graph.output(robot.process)  # the file does not say one
     graph.spin_until(lambda: robot.shown('text') and robot.shown('text').text == 'READY')
     assert robot.shown('goal') is None
     robot.run((0.3, 0.2, 0.5))
     graph.spin_until(lambda: robot.shown('text').text == 'RUN' and robot.shown('goal'))
     assert robot.shown('goal').pose.position == Point(x=0.3, y=0.2, z=0.5)
     assert {marker.header.frame_id for marker in robot.markers[-1].markers} == {'pedestal'}
+
+
+def in_frame(name):
+    return PointStamped(header=Header(frame_id=name))
+
+
+def test_goals_are_in_the_frame_that_the_file_says(graph, tmp_path):
+    policy = save(linear_policy(reach_spec(3, base_frame='pedestal')), tmp_path / 'policy.onnx')
+    robot = Robot(graph, policy)
+    robot.wait('READY')
+    graph.spin_until(lambda: robot.goals.get_subscription_count() == 1)
+    robot.goals.publish(in_frame('base_link'))
+    refused = "goal is in frame 'base_link', must be in 'pedestal'"
+    graph.spin_until(lambda: refused in graph.output(robot.process), what=refused)
+    robot.goals.publish(in_frame('pedestal'))
+    graph.spin_until(lambda: robot.call('enable', data=True).success, what='enabling')
+    graph.spin_until(lambda: robot.shown('goal'), what='the goal')
+    assert {marker.header.frame_id for marker in robot.markers[-1].markers} == {'pedestal'}
+    assert graph.stop(robot.process) == 0
+
+    named = Robot(graph, policy, '-p', 'base_frame:=left_pedestal')
+    warning = "goals are in base_frame 'left_pedestal', the policy was trained in 'pedestal'"
+    graph.spin_until(lambda: warning in graph.output(named.process), what=warning)
 
 
 def test_a_policy_for_poses_takes_poses_alone(graph, tmp_path):

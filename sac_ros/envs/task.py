@@ -172,4 +172,5 @@ def arm_spec(
         control_period=control_period,
         model_hash=robot.model_hash,
         gravity_compensated=gravity_compensated,
+        base_frame=robot.base,
     )

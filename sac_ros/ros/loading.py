@@ -33,7 +33,9 @@ class PolicyNodeConfig(Checked):
         '', 'hash of the only robot model whose policies to load; empty for any'
     )
     autostart: bool = setting(False, 'configure and activate at the start; never enables')
-    base_frame: str = setting('base_link', 'frame in which goals must be given')
+    base_frame: str = setting(
+        '', "frame in which goals must be given; empty for the one that the policy's file says"
+    )
     command_joints: str = setting(
         '', "the controller's joints in its order, with commas; empty for the policy's order"
     )

@@ -40,6 +40,7 @@ WATCHDOG_PERIOD = 0.005  # [s]
 CROWD_PERIOD = 0.5  # [s] between two looks for other publishers of commands
 REPORT_PERIOD = 1.0  # [s]
 UNDER_BASE = 0.1  # [m]
+BASE_FRAME = 'base_link'  # where nobody says another
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -49,6 +50,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def __init__(self) -> None:
         super().__init__('policy_node')
         self.config = declare(self, PolicyNodeConfig)
+        self._frame = self.config.base_frame or BASE_FRAME
         self._supervisor = Supervisor(self.config.supervision)  # its latch outlives a policy
         self._controller: Controller | None = None
         self._commander: Commander | None = None  # while active
@@ -157,7 +159,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
     def _on_goal(self, message: PointStamped | PoseStamped) -> None:
         try:
-            goal = messages.read_goal(message, self.config.base_frame)
+            goal = messages.read_goal(message, self._frame)
             if self._controller is not None:
                 self._controller.aim(goal)
         except SpecMismatch as error:
@@ -224,6 +226,13 @@ class PolicyNode(LifecycleNode, ClosingNode):
             raise ConfigError(f'command_joints is {ordered}, the policy has {names}')
         self._order = messages.joint_order(names, ordered, f'policy {policy.path}')
         self._reader = messages.JointReader(names)
+        trained_in = policy.spec.base_frame
+        self._frame = config.base_frame or trained_in or BASE_FRAME
+        if trained_in not in ('', self._frame):
+            self.get_logger().warning(
+                f'goals are in base_frame {self._frame!r}, the policy was trained in '
+                f'{trained_in!r}: it must be the same frame by another name'
+            )
         self._controller = Controller(policy, config.safety, self._supervisor)
         self.get_logger().info(f'loaded {policy.path}, SHA-256 {policy.sha256}')
         self._show()
@@ -256,7 +265,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def _draw(self) -> None:
         """Show the goal, and the state under the base, where no arm is in the way."""
         goal = self._controller.goal if self._controller else {}
-        frame = self.config.base_frame
+        frame = self._frame
         points = {'goal': (goal['goal'], 'green')} if goal else {}
         drawing = messages.to_markers(points, frame, Time())
         drawing.markers += messages.to_axes(goal, frame, Time())
