@@ -120,9 +120,9 @@ class SACConfig(Checked):
     )  # fmt: skip
     dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
     normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
-    policy_delay: int = setting(1, 'critic updates per actor update (CrossQ: 3)', 1, 64)
+    policy_delay: int = setting(3, 'critic updates per actor update', 1, 64)
     n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
-    initial_alpha: float = setting(0.05, 'temperature at the start', 1e-6, 100)
+    initial_alpha: float = setting(0.1, 'temperature at the start', 1e-6, 100)
     target_entropy_scale: float = setting(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10
     )
@@ -171,6 +171,7 @@ class TrainConfig(Checked):
             'sac.learning_rate': 3e-4,
             'sac.gamma': 0.99,
             'sac.initial_alpha': 1.0,
+            'sac.policy_delay': 1,
             'sac.n_step': 1,
             'sac.normalization': 'none',
             'sac.normalize_observation': False,
