@@ -19,6 +19,7 @@ NAMES = {
     'mean_return': 'rollout/ep_rew_mean',
     'success_rate': 'rollout/success_rate',
     'alpha': 'train/ent_coef',
+    'alpha_loss': 'train/ent_coef_loss',
     'entropy': 'train/entropy',
     'updates_per_second': 'time/updates_per_second',
     'critic_loss': 'train/critic_loss',

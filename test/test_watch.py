@@ -20,6 +20,7 @@ from sac_ros.envs.robot import load_robot
 from sac_ros.errors import ConfigError, EnvError
 from sac_ros.event_log import EventLog, crc32c
 from sac_ros.trainer import Trainer
+from sac_ros.training_log import NAMES
 from sac_ros.video import gif, write_video
 
 
@@ -97,8 +98,8 @@ def test_a_run_logs_under_the_usual_names_and_films_its_evaluations(tmp_path, dr
     Trainer(config).run()
     (file,) = (tmp_path / 'run/log').iterdir()
     content = b''.join(records(file))
-    for name in ('rollout/ep_rew_mean', 'train/ent_coef', 'train/critic_loss', 'eval/mean_reward'):
-        assert name.encode() in content
+    for name in (*NAMES.values(), 'eval/mean_reward', 'eval/success_rate'):
+        assert name.encode() in content, name
     start = content.index(b'GIF89a')
     (tmp_path / 'video.gif').write_bytes(content[start:])
     assert Image.open(tmp_path / 'video.gif').n_frames > 5
