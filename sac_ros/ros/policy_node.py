@@ -94,7 +94,9 @@ class PolicyNode(LifecycleNode, ClosingNode):
         assert self._controller is not None, 'an inactive node is configured'
         names = self._controller.spec.joint_names
         self._commander = Commander(self, names, self._order)
-        listener = StateListener(self, self._on_joint_state, self._on_flood, self._steady)
+        self._listener = listener = StateListener(
+            self, self._on_joint_state, self._on_flood, self._steady
+        )
         watchdog = self.create_timer(WATCHDOG_PERIOD, self._on_watchdog, clock=self._steady)
         self._live = [listener.close, lambda: self.destroy_timer(watchdog)]
         for refused in settle(self.config.realtime):
@@ -152,6 +154,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def _on_watchdog(self) -> None:
         if self._controller is None or self._commander is None:
             return
+        self._listener.look()
         torque = self._controller.check(time.monotonic())
         if torque is not None:
             self._commander.publish(torque)
