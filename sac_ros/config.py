@@ -122,7 +122,7 @@ class SACConfig(Checked):
     normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
     policy_delay: int = setting(3, 'critic updates per actor update', 1, 64)
     n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
-    initial_alpha: float = setting(0.1, 'temperature at the start', 1e-6, 100)
+    initial_alpha: float = setting(0.3, 'temperature at the start', 1e-6, 100)
     target_entropy_scale: float = setting(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10
     )
