@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # kinds of the wire format
 POLYNOMIAL = 0x82F63B78  # CRC-32C, reflected
@@ -31,17 +30,6 @@ class EventLog:
         self.path = folder / name
         self._file = self.path.open('ab')
         self._write(_bytes(3, VERSION))
-
-    def __enter__(self) -> EventLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write figures by their tags."""

@@ -14,8 +14,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.replay import NStep, RecordSampler, ReplayWriter, Source, follow
-from sac_ros.replay_format import Rows
+from sac_ros.replay import RecordSampler, ReplayWriter, Source
 from sac_ros.replay_sampling import Size
 from sac_ros.spec import Transition
 
@@ -37,8 +36,13 @@ class Experience(RecordSampler):
         """The records drawn from."""
         return self.replay
 
+    @property
+    def end(self) -> int:
+        """Sequence number from which on nothing is used: the cursor."""
+        return self.cursor
+
     def __len__(self) -> int:
-        return len(self.replay) if self.cursor == self.replay.end else len(self._known())
+        return self.replay.count_before(self.cursor)
 
     def refresh(self) -> int:
         """Return 0: the only writer is this process."""
@@ -55,25 +59,7 @@ class Experience(RecordSampler):
 
     def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
         """Sequence numbers, uniform over what lies before the cursor."""
-        if self.cursor == self.replay.end:
-            return self.replay.draw(size, rng)
-        known = self._known()
-        return known[rng.integers(0, len(known), size)]
-
-    def sample_n_step(
-        self,
-        size: Size,
-        rng: np.random.Generator,
-        n: int,
-        gamma: float,
-        out: Rows | None = None,
-    ) -> NStep:
-        """Draw and follow each draw for up to n steps, never beyond the cursor."""
-        return follow(self.replay, self.draw(size, rng), n, gamma, out, end=self.cursor)
-
-    def _known(self) -> NDArray[np.int64]:
-        everything = self.replay.sequences()
-        return everything[everything < self.cursor]
+        return self.replay.draw(size, rng, self.cursor)
 
     def _is_next(self, transition: Transition) -> bool:
         rows = self.replay.rows(np.array([self.cursor]))

@@ -17,7 +17,7 @@ from sac_ros.replay_format import (
     segment_records,
 )
 from sac_ros.replay_records import Records
-from sac_ros.replay_sampling import Mixture, NStep, RecordSampler, Sampler, Selection, follow
+from sac_ros.replay_sampling import Mixture, NStep, RecordSampler, Sampler, Selection
 from sac_ros.replay_writer import ReplayWriter
 from sac_ros.spec import PolicySpec
 
@@ -31,7 +31,6 @@ __all__ = [
     'Sampler',
     'Selection',
     'Source',
-    'follow',
 ]
 
 _log = logging.getLogger(__name__)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import Source
 from sac_ros.replay_format import read_spec
-from sac_ros.replay_tools import Summary, merge, repair, summarize, verify
+from sac_ros.replay_tools import BINS, Summary, merge, repair, summarize, verify
 from sac_ros.spec import PolicySpec
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 BARS = ' ▁▂▃▄▅▆▇█'
-BINS = 24
 EXIT_DAMAGED = 1
 
 

@@ -97,7 +97,7 @@ def write_all(files: Files, fd: int, data: memoryview, offset: int) -> None:
     while done < len(data):  # a nearly full disk takes a part and then says why
         step = files.write(fd, data[done:], offset + done)
         if step == 0:
-            raise OSError(5, 'the file system takes no more bytes')
+            raise OSError(errno.EIO, 'the file system takes no more bytes')
         done += step
 
 

@@ -61,9 +61,15 @@ class Records(RecordSampler):
         """Take in what was appended meanwhile; returns how many new records there are."""
         return 0
 
-    def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Sequence numbers, uniform over whole records."""
-        count = len(self)
+    def count_before(self, end: int) -> int:
+        """How many whole records there are before a sequence number."""
+        return max(end - self._start - int(np.searchsorted(self.holes, end)), 0)
+
+    def draw(
+        self, size: Size, rng: np.random.Generator, end: int | None = None
+    ) -> NDArray[np.int64]:
+        """Sequence numbers, uniform over whole records, or those of them before `end`."""
+        count = len(self) if end is None else self.count_before(end)
         if count <= 0:
             raise ReplayError(f'{self.directory} holds no transition to draw; append some first')
         drawn = rng.integers(0, count, size)

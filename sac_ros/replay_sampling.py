@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -47,19 +47,8 @@ class Sampler(ABC):
         """Draw packed rows (*size, words), into `out` if given."""
 
     @abstractmethod
-    def sample_n_step(
-        self,
-        size: Size,
-        rng: np.random.Generator,
-        n: int,
-        gamma: float,
-        out: Rows | None = None,
-    ) -> NStep:
-        """Draw and follow each draw for up to n steps of its episode.
-
-        The sum ends early where the episode terminates or is truncated, where the next record is
-        damaged, and at the newest record; it then bootstraps from there.
-        """
+    def follow(self, rows: Rows, n: int, gamma: float) -> Rows:
+        """Make rows (..., words) just drawn n-step ones; returns their discounts (...)."""
 
     @property
     def words(self) -> int:
@@ -83,6 +72,24 @@ class Sampler(ABC):
         """
         return self.layout.split(self.sample_rows(size, rng, out))
 
+    def sample_n_step(
+        self,
+        size: Size,
+        rng: np.random.Generator,
+        n: int,
+        gamma: float,
+        out: Rows | None = None,
+    ) -> NStep:
+        """Draw as `sample` does and follow each draw for up to n steps of its episode.
+
+        The sum ends early where the episode terminates or is truncated, where the next record is
+        damaged, and at the newest record; it then bootstraps from there.
+        """
+        if n < 1:
+            raise ReplayError(f'n-step returns need n of at least 1, not {n}')
+        rows = self.sample_rows(size, rng, out)
+        return NStep(self.layout.split(rows), self.follow(rows, n, gamma))
+
 
 class RecordSampler(Sampler):
     """Draws sequence numbers of one directory's records."""
@@ -92,6 +99,11 @@ class RecordSampler(Sampler):
     def records(self) -> Records:
         """The records drawn from."""
 
+    @property
+    def end(self) -> int:
+        """Sequence number from which on nothing is used."""
+        return self.records.end
+
     @abstractmethod
     def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
         """Sequence numbers, uniform over what there is to draw from."""
@@ -100,16 +112,28 @@ class RecordSampler(Sampler):
         """Draw packed rows (*size, words), into `out` if given."""
         return self.records.rows(self.draw(size, rng), out)
 
-    def sample_n_step(
-        self,
-        size: Size,
-        rng: np.random.Generator,
-        n: int,
-        gamma: float,
-        out: Rows | None = None,
-    ) -> NStep:
-        """Draw and follow each draw for up to n steps of its episode; see `Sampler`."""
-        return follow(self.records, self.draw(size, rng), n, gamma, out)
+    def follow(self, rows: Rows, n: int, gamma: float) -> Rows:
+        """Make rows (..., words) just drawn n-step ones; returns their discounts (...)."""
+        records, layout, end = self.records, self.layout, self.end
+        sequences = layout.sequence(rows).astype(np.int64)
+        total = layout.split(rows)
+        episode = layout.episode(rows)  # it moves on after every end
+        discount = np.full(sequences.shape, gamma, np.float32)
+        going = np.ones(sequences.shape, np.bool_)
+        scratch = np.empty(rows.shape, np.float32)
+        for step in range(1, n):
+            following = sequences + step
+            going &= records.whole(following) & (following < end)
+            row = records.rows(np.minimum(following, records.end - 1), scratch)
+            going &= layout.episode(row) == episode
+            if not going.any():
+                break
+            new = layout.split(row)
+            total.reward[going] += np.float32(gamma**step) * new.reward[going]
+            total.terminated[going] = new.terminated[going]
+            total.next_observation[going] = new.next_observation[going]
+            discount[going] *= np.float32(gamma)
+        return discount
 
 
 class Selection(RecordSampler):
@@ -201,67 +225,19 @@ class Mixture(Sampler):
 
     def sample_rows(self, size: Size, rng: np.random.Generator, out: Rows | None = None) -> Rows:
         """Draw packed rows (*size, words), into `out` if given."""
-        *lead, batch_size = size if isinstance(size, tuple) else (size,)
-        rows = np.empty((*lead, batch_size, self.words), np.float32) if out is None else out
-        first = 0
-        for part, count in zip(self._parts, self.counts(batch_size), strict=True):
-            part.sample_rows((*lead, count), rng, rows[..., first : first + count, :])
-            first += count
+        shape = size if isinstance(size, tuple) else (size,)
+        rows = np.empty((*shape, self.words), np.float32) if out is None else out
+        for part, share in self._split(rows):
+            part.sample_rows(share.shape[:-1], rng, share)
         return rows
 
-    def sample_n_step(
-        self,
-        size: Size,
-        rng: np.random.Generator,
-        n: int,
-        gamma: float,
-        out: Rows | None = None,
-    ) -> NStep:
-        """Draw and follow each draw for up to n steps of its episode; see `Sampler`."""
-        *lead, batch_size = size if isinstance(size, tuple) else (size,)
-        rows = np.empty((*lead, batch_size, self.words), np.float32) if out is None else out
-        discounts, first = [], 0
-        for part, count in zip(self._parts, self.counts(batch_size), strict=True):
-            share = rows[..., first : first + count, :]
-            discounts.append(part.sample_n_step((*lead, count), rng, n, gamma, share).discount)
+    def follow(self, rows: Rows, n: int, gamma: float) -> Rows:
+        """Make rows (..., words) just drawn n-step ones; returns their discounts (...)."""
+        discounts = [part.follow(share, n, gamma) for part, share in self._split(rows)]
+        return np.concatenate(discounts, axis=-1)
+
+    def _split(self, rows: Rows) -> Iterator[tuple[Sampler, Rows]]:
+        first = 0
+        for part, count in zip(self._parts, self.counts(rows.shape[-2]), strict=True):
+            yield part, rows[..., first : first + count, :]
             first += count
-        return NStep(self.layout.split(rows), np.concatenate(discounts, axis=-1))
-
-
-def follow(
-    records: Records,
-    sequences: NDArray[np.int64],
-    n: int,
-    gamma: float,
-    out: Rows | None = None,
-    *,
-    end: int | None = None,
-) -> NStep:
-    """Sum rewards from given sequence numbers (...) over up to n steps of the same episode.
-
-    Nothing from the sequence number `end` on is used; None for all there is.
-    """
-    if n < 1:
-        raise ReplayError(f'n-step returns need n of at least 1, not {n}')
-    layout = records.layout
-    first = records.rows(sequences, out)  # (..., words)
-    total = layout.split(first)
-    episode = layout.episode(first).copy()  # it moves on after every end
-    discount = np.full(sequences.shape, gamma, np.float32)
-    going = np.ones(sequences.shape, np.bool_)
-    scratch = np.empty(first.shape, np.float32)
-    for step in range(1, n):
-        following = sequences + step
-        going &= records.whole(following)
-        if end is not None:
-            going &= following < end
-        row = records.rows(np.minimum(following, records.end - 1), scratch)
-        going &= layout.episode(row) == episode
-        if not going.any():
-            break
-        new = layout.split(row)
-        total.reward[going] += np.float32(gamma**step) * new.reward[going]
-        total.terminated[going] = new.terminated[going]
-        total.next_observation[going] = new.next_observation[going]
-        discount[going] *= np.float32(gamma)
-    return NStep(total, discount)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -141,7 +142,7 @@ class WritableRecords(Records):
             write_all(self._files, self._fd, rows.data.cast('B'), first % size * width)
 
     def _open(self, present: PolicySpec | None, wanted_records: int) -> None:
-        files, directory, layout = self._files, self.directory, self.layout
+        directory, layout = self.directory, self.layout
         size = segment_records(directory, layout)
         if not size:
             if self._capacity:
@@ -160,7 +161,7 @@ class WritableRecords(Records):
                     f'{directory} has segments but no {SPEC_FILE}, and no record in them fits '
                     'this specification; they belong to another robot or task'
                 )
-            create(files, directory / SPEC_FILE, self.spec.to_json().encode() + b'\n')
+            self._create_spec(directory)
         self.cut = self._zero_after_end()
         if self.cut:
             _log.warning(
@@ -175,11 +176,8 @@ class WritableRecords(Records):
         end = self._state[0]
         path = segment_path(self.directory, max(end - 1, 0) // self._segment_records)
         if end > self._start and path.exists():
-            fd = self._files.open(path, os.O_RDWR)
-            try:
+            with self._opened(path) as fd:
                 self._files.sync(fd)
-            finally:
-                os.close(fd)
         self._synced = end
 
     def complete_segments(self) -> None:
@@ -190,12 +188,9 @@ class WritableRecords(Records):
         """
         try:
             for number in segment_numbers(self.directory):
-                fd = self._files.open(segment_path(self.directory, number), os.O_RDWR)
-                try:
+                with self._opened(segment_path(self.directory, number)) as fd:
                     self._files.allocate(fd, self._segment_records * self.layout.record_bytes)
                     self._files.sync(fd)
-                finally:
-                    os.close(fd)
         except OSError as error:
             raise disk_error('complete segments', self.directory, error) from error
 
@@ -204,14 +199,22 @@ class WritableRecords(Records):
         size, width = self._segment_records, self.layout.record_bytes
         dirty, zeros = self.after_end(), memoryview(bytes(width))
         for number in np.unique(dirty // size).tolist():
-            fd = self._files.open(segment_path(self.directory, number), os.O_RDWR)
-            try:
+            with self._opened(segment_path(self.directory, number)) as fd:
                 for sequence in dirty[dirty // size == number].tolist():
                     write_all(self._files, fd, zeros, sequence % size * width)
                 self._files.sync(fd)
-            finally:
-                os.close(fd)
         return dirty.size
+
+    @contextlib.contextmanager
+    def _opened(self, segment: Path) -> Iterator[int]:
+        fd = self._files.open(segment, os.O_RDWR)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _create_spec(self, directory: Path) -> None:
+        create(self._files, directory / SPEC_FILE, self.spec.to_json().encode() + b'\n')
 
     def _next_segment(self) -> None:
         """Go to the segment of the next record, making it if need be."""
@@ -243,7 +246,7 @@ class WritableRecords(Records):
         target = self.directory / ARCHIVE
         if self._archive and not (target / SPEC_FILE).exists():
             make_directory(files, target)
-            create(files, target / SPEC_FILE, self.spec.to_json().encode() + b'\n')
+            self._create_spec(target)
         for number in old:
             path = segment_path(self.directory, number)
             if self._archive:

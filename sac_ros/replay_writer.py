@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import monotonic_ns
-from types import TracebackType
 
 import numpy as np
 
@@ -135,10 +134,5 @@ class ReplayWriter(WritableRecords):
     def __enter__(self) -> ReplayWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()

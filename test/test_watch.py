@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_checksum_is_that_of_the_standard():
 
 
 def test_every_event_is_whole(tmp_path):
-    with EventLog(tmp_path) as log:
+    with closing(EventLog(tmp_path)) as log:
         log.scalars(3, {'a/b': 1.5, 'c': -2.0})
         log.picture(300, 'view', b'GIF89a', 7, 5)
     version, scalars, picture = records(log.path)
@@ -73,7 +74,7 @@ def test_every_event_is_whole(tmp_path):
 
 def test_tensorboard_reads_it(tmp_path):
     frames = [np.full((20, 30, 3), shade, np.uint8) for shade in (0, 100, 200)]
-    with EventLog(tmp_path) as log:
+    with closing(EventLog(tmp_path)) as log:
         for step in (1, 1_000_000):
             log.scalars(step, {'train/x': step / 2})
         log.picture(7, 'eval/video', gif(frames, 0.05), 30, 20)
