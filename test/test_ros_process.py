@@ -86,3 +86,25 @@ def test_bad_input_is_one_line_and_status_2(start, arguments, message):
     out, err = node.communicate(timeout=20)
     assert node.returncode == 2
     assert message in err and 'Traceback' not in err and out == ''
+
+
+@pytest.mark.parametrize(
+    ('strategy', 'made'),
+    [('Enforce', None), ('Enforce', ''), ('Enforce', 'enclaves'), ('Permissive', 'enclaves')],
+)
+def test_security_that_cannot_be_had_is_one_line(start, monkeypatch, tmp_path, strategy, made):
+    """No keystore, an empty one, an enclave without keys; other Permissive ones talk in the clear.
+
+    Where the DDS has no security, it says so of the last two.
+    """
+    monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    monkeypatch.setenv('ROS_SECURITY_STRATEGY', strategy)
+    if made is not None:
+        monkeypatch.setenv('ROS_SECURITY_KEYSTORE', str(tmp_path))
+        (tmp_path / made).mkdir(exist_ok=True)
+    node = start('run')
+    out, err = node.communicate(timeout=20)
+    lines = [line for line in err.splitlines() if not line.startswith('[INFO]')]
+    assert node.returncode == 2 and out == '' and len(lines) == 1
+    assert lines[0].startswith('trial: ConfigError: ')
+    assert 'ROS_SECURITY_KEYSTORE' in lines[0] and 'docs/security.md' in lines[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from types import FrameType
 
@@ -12,6 +14,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import RCLError
 
 from sac_ros.errors import ConfigError, SacRosError
 
@@ -54,7 +57,7 @@ def initialize(arguments: Sequence[str] | None = None) -> None:
             signal_handler_options=SignalHandlerOptions.NO,
         )
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(' '.join(str(error).split())) from error
+        raise _refusal(error) from error
 
 
 def run_node(
@@ -78,7 +81,12 @@ def run_node(
     stop = StopRequest()
 
     def spin() -> None:
-        node = make()
+        # rclpy's own, after the error that says all
+        warnings.filterwarnings('ignore', 'Failed to fini rosout publisher', RuntimeWarning)
+        try:
+            node = make()
+        except RCLError as error:
+            raise _refusal(error) from error
         executor = EventsExecutor() if quick and EVENTS else SingleThreadedExecutor()
         executor.add_node(node)
         try:
@@ -103,3 +111,15 @@ def run_ros(name: str, work: Callable[[], None], arguments: Sequence[str] | None
     finally:
         rclpy.try_shutdown()
     return 0
+
+
+def _refusal(error: Exception) -> ConfigError:
+    """Say in one line why ROS does not start; of a missing key it says little itself."""
+    lines = ' '.join(str(error).split())
+    if os.environ.get('ROS_SECURITY_ENABLE') == 'true':
+        lines += (
+            '; ROS_SECURITY_ENABLE is true, which needs a DDS built with security and this '
+            "node's keys in an enclave of ROS_SECURITY_KEYSTORE, which is "
+            f'{os.environ.get("ROS_SECURITY_KEYSTORE")!r}: see docs/security.md'
+        )
+    return ConfigError(lines)
