@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,12 +15,20 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from sac_ros.config import TrainConfig
+from sac_ros.controller import GOAL_SIZES
 from sac_ros.evaluation import Evaluation
+from sac_ros.settings import build, flatten
 from sac_ros.trainer import Progress as TrainingProgress
 from sac_ros.trainer import Trainer
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 15.0  # between two lines where there is no terminal
+ROBOT_TELLS = {'joint_position', 'joint_velocity', 'previous_action', *GOAL_SIZES}
+ARGUMENTS = {  # of the launch files, by the setting that they stand for
+    **{f'arm.{name}': name for name in ('model', 'joints', 'tip', 'xacro_args')},
+    'realism.preset': 'realism',
+}
 
 
 class TrainingReport:
@@ -98,13 +110,9 @@ class TrainingReport:
         table.add_row('samples', f'{trainer.run_dir / "replay"}, all {trainer.step:,} of them')
         self._console.print(table)
         if trainer.config.env == 'arm-reach':
-            self._console.print(
-                'next, on a machine with ROS 2:\n'
-                f'  ros2 launch sac_ros deploy.launch.py policy:={trainer.policy_path.resolve()}\n'
-                'or measure the exported file again:\n'
-                f'  .venv/bin/sac_ros evaluate {trainer.policy_path}',
-                soft_wrap=True,
-            )
+            told = {field.name for field in trainer.spec.observation}
+            steps = next_steps(trainer.config, trainer.policy_path, told)
+            self._console.print(steps, soft_wrap=True, markup=False)
 
     def _draw(self) -> None:
         progress = self._trainer.progress()
@@ -127,6 +135,40 @@ def _figures(progress: TrainingProgress) -> str:
 
 def _number(value: float, form: str) -> str:
     return '-' if math.isnan(value) else format(value, form)
+
+
+def next_steps(config: TrainConfig, policy: Path, told: Set[str]) -> str:
+    """Return the commands that deploy and measure a policy, for the robot and task of its run.
+
+    Args:
+        config: of the run.
+        policy: the exported file.
+        told: names of the fields that it observes.
+    """
+    usual = flatten(build(TrainConfig, {'realism.preset': config.realism.preset}))
+    usual['realism.preset'] = TrainConfig().realism.preset
+    given = {
+        name: value
+        for name, value in flatten(config).items()
+        if name.startswith(('arm.', 'task.', 'realism.')) and value != usual[name]
+    }
+    lines = []
+    if told <= ROBOT_TELLS:
+        words = [f'policy:={policy.resolve()}']
+        words += [f'{ARGUMENTS[name]}:={given[name]}' for name in given if name in ARGUMENTS]
+        words += ['goals:=pose'] if 'goal_orientation' in told else []
+        deploy = shlex.join(('ros2', 'launch', 'sac_ros', 'deploy.launch.py', *words))
+        lines += ['next, on a machine with ROS 2:', f'  {deploy}']
+    options = [word for name, value in given.items() for word in _option(name, value)]
+    evaluate = shlex.join(('.venv/bin/sac_ros', 'evaluate', str(policy), *options))
+    return '\n'.join((*lines, 'measure the exported file again:', f'  {evaluate}'))
+
+
+def _option(name: str, value: Any) -> tuple[str, ...]:
+    """Return a setting as the command line takes it."""
+    if isinstance(value, bool):
+        return (f'--{name}' if value else f'--no-{name}',)
+    return f'--{name}', str(value)
 
 
 def _duration(seconds: float) -> str:
