@@ -22,6 +22,7 @@ from sac_ros.settings import Checked, setting
 from sac_ros.spec import PolicySpec
 
 Vector = NDArray[np.float64]
+MOST_SPEED = 1.5  # times the specification's velocity limit: above is a fault, whatever is set
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class SafetyConfig(Checked):
     torque_rate: float = setting(1000.0, 'largest change of a torque [N·m/s]', 1, 1e6)
     velocity_scale: float = setting(1.0, 'share of the velocity limit that may be used', 0.01, 1)
     velocity_fault: float = setting(
-        1.5, 'speed that is a fault, as a multiple of the velocity limit', 1, 10
+        1.5,
+        'speed that is a fault, as a multiple of the scaled velocity limit; never over 1.5 times '
+        "the specification's",
+        1,
+        10,
     )
     position_margin: float = setting(
         0.05, 'only inward torque this close to a joint limit [rad]', 0, 1
@@ -95,7 +100,9 @@ class SafetyFilter:
         margin = np.minimum(config.position_margin, 0.25 * (upper - lower))
         self._inner_lower, self._inner_upper = lower + margin, upper - margin
         self._lower, self._upper = lower, upper
-        self._fault_speed = config.velocity_fault * self.velocity_limit  # (n,) [rad/s]
+        self._fault_speed = np.minimum(  # (n,) [rad/s]
+            config.velocity_fault * self.velocity_limit, MOST_SPEED * np.array(spec.velocity_limit)
+        )
         self._last: Vector = np.zeros(spec.n_action)
 
     @property

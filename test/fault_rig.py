@@ -95,9 +95,16 @@ class Rig:
         self.start()
 
     def start(self):
+        self.process = self._start()
+
+    def start_other(self):
+        """A second policy_node that commands the same robot."""
+        return self._start('-r', '__node:=other')
+
+    def _start(self, *arguments):
         given = {'policy': self.policy} | self.settings
         pairs = [item for k, v in given.items() for item in ('-p', f'{k}:={v}')]
-        self.process = self.graph.start('policy_node', '--ros-args', *pairs)
+        return self.graph.start('policy_node', '--ros-args', *arguments, *pairs)
 
     def good(self):
         return JointState(name=list(SPEC.joint_names), position=self.position, velocity=[0.0] * 3)

@@ -179,8 +179,13 @@ def second_publisher(rig, long):
         refusal = rig.call('enable', data=True).message
         require(refusal, 'enabled beside another publisher')
         rig.graph.node.destroy_publisher(other)
+    rig.run()
+    other = rig.start_other()
+    rig.wait('FAULT')
+    rig.stays_safe('second policy_node')
+    rig.graph.stop(other)
     require(not long or max(times) < 1.0, f'noticed after {times}')
-    return f'FAULT after at most {ms(max(times))}'
+    return f'FAULT after at most {ms(max(times))}; so too when a second policy_node starts'
 
 
 @contextmanager
@@ -287,15 +292,21 @@ def reload_running(rig, long):
 
 
 def stopped_process(rig, long):
-    rig.run()
-    rig.process.send_signal(signal.SIGSTOP)
-    rig.graph.spin_for(1.2)
-    start = time.monotonic()
-    rig.process.send_signal(signal.SIGCONT)
-    rig.wait('FAULT')
-    rig.safe_after(start)
-    rig.stays_safe('SIGSTOP')
-    return 'FAULT on waking, nothing moves'
+    """Stopped anywhere, also between a joint state and its command."""
+    rng = np.random.default_rng(0)
+    times = 20 if long else 2
+    for _ in range(times):
+        rig.run()
+        rig.graph.spin_for(rng.uniform(0, 0.05))
+        rig.process.send_signal(signal.SIGSTOP)
+        rig.graph.spin_for(0.7)
+        start, seen = time.monotonic(), len(rig.commands)
+        rig.process.send_signal(signal.SIGCONT)
+        rig.wait('FAULT')
+        rig.safe_after(start)
+        rig.stays_safe('SIGSTOP')
+        require(not any(c.any() for c in rig.commands[seen:]), 'an old torque on waking')
+    return f'FAULT on waking {times} of {times}, not one torque'
 
 
 def wrong_parameters(rig, long):

@@ -238,6 +238,52 @@ def test_a_second_publisher_is_a_fault(graph, policy):
     graph.node.destroy_publisher(other)
 
 
+def test_nothing_moves_while_nobody_listens(graph, policy):
+    """A controller that comes later would begin with the full torque."""
+    robot = Robot(graph, policy)
+    robot.run()
+    (heard,) = (s for s in graph.node.subscriptions if s.topic_name == COMMAND)
+    graph.node.destroy_subscription(heard)
+    robot.wait('FAULT')
+    robot.call('reset')
+    robot.wait('READY')
+    graph.spin_for(0.5)
+    graph.spin_until(
+        lambda: 'nobody listens on' in robot.call('enable', data=True).message, what='refusal'
+    )
+
+
+BROKEN = """
+import sys
+from sac_ros.ros import policy_node
+policy_node.settle = lambda config: 1 / 0  # on activating, when half is done
+sys.exit(policy_node.main(sys.argv))
+"""
+
+
+def test_a_mistake_of_ours_in_a_transition_is_told_and_leaves_nothing_half_done(
+    graph, policy, tmp_path
+):
+    commands = graph.subscribe(Float64MultiArray, COMMAND)
+    with (tmp_path / 'log').open('w+') as log:
+        arguments = ['--ros-args', '-p', f'policy:={policy}']
+        process = subprocess.Popen([sys.executable, '-c', BROKEN, *arguments], stderr=log)
+        try:
+            for number in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+                graph.call(
+                    ChangeState, '/policy_node/change_state', transition=Transition(id=number)
+                )
+            state = graph.call(GetState, '/policy_node/get_state').current_state
+            assert state.label == 'unconfigured'
+            graph.spin_until(lambda: not graph.node.count_publishers(COMMAND), what='silence')
+            assert not any(any(c.data) for c in commands)
+            log.seek(0)
+            assert 'ZeroDivisionError' in log.read()
+        finally:
+            process.kill()
+            process.wait()
+
+
 def test_lifecycle_and_reload(graph, policy, tmp_path):
     robot = Robot(graph, policy, autostart=False)
 

@@ -54,7 +54,7 @@ def start(domain):
             process.wait()
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_even_twice_leaves_time_for_last_words(start, number):
     node = start('run')
     assert node.stdout.readline() == 'alive\n'

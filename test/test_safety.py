@@ -73,6 +73,14 @@ def test_far_over_the_velocity_limit_is_a_fault():
     assert result.torque.tolist() == [0.0] * 3
 
 
+def test_no_setting_allows_more_than_that_speed():
+    speed = np.array([0.0, 4.6, 0.0])
+    for config in ({'velocity_fault': 10.0}, {'velocity_scale': 0.5, 'velocity_fault': 10.0}):
+        guard = SafetyFilter(spec_of(), SafetyConfig(**config))
+        assert 'velocity limit at j1' in guard.apply(ZERO, ZERO, speed, 0.01).fault
+        assert guard.apply(ZERO, ZERO, 0.9 * speed, 0.01).fault == ''
+
+
 def test_rate_is_limited_and_a_long_silence_buys_no_step():
     guard = SafetyFilter(spec_of(), SafetyConfig(torque_rate=100))
     first = guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01)
@@ -139,14 +147,14 @@ def test_a_million_random_torques_and_states_never_get_through_unsafe():
     rng = np.random.default_rng(0)
     n, steps, faults = 1000, 1050, 0
     spec = random_spec(rng, n)
-    config = SafetyConfig(torque_scale=0.9, torque_rate=200, velocity_fault=10)
+    config = SafetyConfig(torque_scale=0.9, torque_rate=200)
     guard = SafetyFilter(spec, config)
     limit, fastest = 0.9 * np.array(spec.torque_limit), np.array(spec.velocity_limit)
     lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
     finite = np.isfinite(fastest)
     for k in range(steps):
         torque = rng.standard_cauchy(n) * limit
-        velocity = rng.uniform(-2, 2, n) * np.where(finite, fastest, 1e3)
+        velocity = rng.uniform(-1.49, 1.49, n) * np.where(finite, fastest, 1e3)
         position = rng.uniform(-4, 7, n)
         if k % 21 == 0:
             bad = (math.nan, math.inf, -math.inf)[rng.integers(3)]

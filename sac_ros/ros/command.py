@@ -63,9 +63,14 @@ class Commander:
         self._echo.header.stamp = stamp
         self._applied.publish(self._echo)
 
-    def others(self) -> str:
-        """Say who else publishes commands, '' if nobody does."""
+    def obstacle(self) -> str:
+        """Say why nothing may move by these commands, '' if it may.
+
+        A controller that comes later would begin with the full torque, without a ramp.
+        """
         topic = self._commands.topic_name  # after remapping
+        if not self._commands.get_subscription_count():
+            return f'nobody listens on {topic}'
         others = self._node.count_publishers(topic) - 1
         return f'{others} other publisher(s) on {topic}' if others > 0 else ''
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,11 +38,29 @@ from sac_ros.ros.realtime import settle
 from sac_ros.supervisor import State, Supervisor
 
 WATCHDOG_PERIOD = 0.005  # [s]
-CROWD_PERIOD = 0.5  # [s] between two looks for other publishers of commands
+GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who listens
 REPORT_PERIOD = 1.0  # [s]
 UNDER_BASE = 0.1  # [m]
 BASE_FRAME = 'base_link'  # where nobody says another
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def _told(
+    transition: Callable[[PolicyNode, LifecycleState], TransitionCallbackReturn],
+) -> Callable[[PolicyNode, LifecycleState], TransitionCallbackReturn]:
+    """Tell what a transition raises, which rclpy swallows."""
+
+    def told(self: PolicyNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except SacRosError as error:
+            self.get_logger().error(f'{type(error).__name__}: {error}')
+            return TransitionCallbackReturn.FAILURE
+        except Exception:  # noqa: BLE001
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+
+    return told
 
 
 class PolicyNode(LifecycleNode, ClosingNode):
@@ -68,7 +87,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self.create_service(Trigger, '~/reload', self._on_reload, callback_group=aside)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = BackgroundLoader(self, self.config, self._steady)
-        self.create_timer(CROWD_PERIOD, self._on_crowd_timer, clock=self._steady)
+        self.create_timer(GRAPH_PERIOD, self._on_graph_timer, clock=self._steady)
         self.create_timer(REPORT_PERIOD, self._on_report_timer, clock=self._steady)
         self._show()
         if self.config.autostart:
@@ -77,18 +96,16 @@ class PolicyNode(LifecycleNode, ClosingNode):
                 if trigger() is not TransitionCallbackReturn.SUCCESS:
                     raise ConfigError('the node could not be activated; its log says why')
 
-    # Lifecycle. rclpy swallows exceptions in these, so each becomes a line in the log.
+    # Lifecycle
 
+    @_told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check the policy."""
-        try:
-            if self._controller is None:
-                self._configure()
-        except SacRosError as error:
-            self.get_logger().error(f'{type(error).__name__}: {error}')
-            return TransitionCallbackReturn.FAILURE
+        if self._controller is None:
+            self._configure()
         return TransitionCallbackReturn.SUCCESS
 
+    @_told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen and to command the fallback."""
         assert self._controller is not None, 'an inactive node is configured'
@@ -105,11 +122,13 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._show()
         return TransitionCallbackReturn.SUCCESS
 
+    @_told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Leave the fallback behind and stop commanding."""
         self._fall_silent()
         return TransitionCallbackReturn.SUCCESS
 
+    @_told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let the policy go."""
         self._controller = None
@@ -117,10 +136,16 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._show()
         return TransitionCallbackReturn.SUCCESS
 
+    @_told
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Leave the fallback behind."""
         self._fall_silent()
         return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a mistake of ours: leave the fallback behind and begin anew."""
+        self._fall_silent()
+        return self.on_cleanup(state)
 
     def close(self) -> None:
         """Leave the fallback behind, whatever happened."""
@@ -142,6 +167,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
         torque = controller.step(now, position, velocity)
+        late = controller.check(time.monotonic())  # held up since `now`: that torque is old
+        torque = torque if late is None else late
         self._commander.publish(torque)
         self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
@@ -168,9 +195,9 @@ class PolicyNode(LifecycleNode, ClosingNode):
         except SpecMismatch as error:
             self.get_logger().error(str(error), throttle_duration_sec=2.0)
 
-    def _on_crowd_timer(self) -> None:
-        if self._supervisor.moving and self._crowd():
-            self._supervisor.fault(self._crowd())
+    def _on_graph_timer(self) -> None:
+        if self._supervisor.moving and self._obstacle():
+            self._supervisor.fault(self._obstacle())
             self._show()
 
     def _on_report_timer(self) -> None:
@@ -186,7 +213,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         if self._controller is None:
             response.message = 'no policy is loaded; configure and activate this node first'
         elif request.data:
-            response.message = self._controller.enable(time.monotonic(), self._crowd())
+            response.message = self._controller.enable(time.monotonic(), self._obstacle())
         else:
             self._supervisor.disable()
         return self._answer(response, not response.message)
@@ -251,8 +278,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._supervisor.deactivated()
         self._show()
 
-    def _crowd(self) -> str:
-        return self._commander.others() if self._commander else ''
+    def _obstacle(self) -> str:
+        return self._commander.obstacle() if self._commander else ''
 
     def _show(self) -> None:
         """Publish and log the state when it has changed."""

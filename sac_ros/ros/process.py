@@ -24,14 +24,15 @@ EVENTS = hasattr(rclpy, 'InitContextManager')
 
 
 class StopRequest:
-    """Turns SIGINT and SIGTERM into a flag, so that ROS still works for the last words.
+    """Turns SIGINT, SIGTERM and SIGHUP into a flag, so that ROS still works for the last words.
 
-    A process group's Ctrl-C can reach a process twice: asking again changes nothing.
+    A process group's Ctrl-C can reach a process twice: asking again changes nothing. SIGHUP is
+    what a terminal or connection leaves behind when it closes.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -66,7 +67,7 @@ def run_node(
     arguments: Sequence[str] | None = None,
     quick: bool = False,
 ) -> int:
-    """Make a node and spin it until SIGINT or SIGTERM.
+    """Make a node and spin it until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         name: of the program, for its last line.
