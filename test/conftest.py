@@ -56,10 +56,13 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
 
-    def start(self, module, *arguments, within=()):
-        """Start `python -m sac_ros.ros.MODULE`, within another command, and return the process."""
+    def start(self, module, *arguments, within=(), program=None):
+        """Start `python -m sac_ros.ros.MODULE`, or another program in its place, and return the
+        process; `within` is a command that is to run it.
+        """
         log = open(self.log_dir / f'{module}-{len(self.processes)}.log', 'w+')  # noqa: SIM115
-        command = [*within, sys.executable, '-m', f'sac_ros.ros.{module}', *arguments]
+        program = program or ('-m', f'sac_ros.ros.{module}')
+        command = [*within, sys.executable, *program, *arguments]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         process.log = log
         self.processes.append(process)

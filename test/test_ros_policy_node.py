@@ -28,7 +28,7 @@ PATIENT = ('-p', 'supervision.state_period:=0.3', '-p', 'supervision.state_timeo
 class Robot:
     """Publishes joint states, takes commands, and sees what the node says."""
 
-    def __init__(self, graph, policy, *parameters, autostart=True):
+    def __init__(self, graph, policy, *parameters, autostart=True, program=None):
         self.graph = graph
         self.names = list(SPEC.joint_names)
         self.position, self.velocity = [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]
@@ -42,7 +42,7 @@ class Robot:
         self.timer = graph.node.create_timer(0.005, self.publish)
         start = f'autostart:={str(autostart).lower()}'
         arguments = ('-p', f'policy:={policy}', '-p', start, *PATIENT, *parameters)
-        self.process = graph.start('policy_node', '--ros-args', *arguments)
+        self.process = graph.start('policy_node', '--ros-args', *arguments, program=program)
 
     def publish(self):
         message = JointState(name=self.names, position=self.position, velocity=self.velocity)
@@ -251,6 +251,40 @@ def test_nothing_moves_while_nobody_listens(graph, policy):
     graph.spin_until(
         lambda: 'nobody listens on' in robot.call('enable', data=True).message, what='refusal'
     )
+
+
+HELD_UP = """
+import os, signal, sys
+from sac_ros.controller import Controller
+from sac_ros.ros import policy_node
+
+def step(self, *state, unstopped=Controller.step, count=[0]):
+    torque = unstopped(self, *state)
+    count[0] += torque.any()
+    if count[0] == 300:
+        os.kill(os.getpid(), signal.SIGSTOP)  # the torque is on its way
+    return torque
+
+Controller.step = step
+sys.exit(policy_node.main(sys.argv))
+"""
+
+
+def test_a_torque_that_was_on_its_way_when_the_program_was_stopped_is_not_sent(graph, policy):
+    robot = Robot(graph, policy, '-p', 'supervision.hold_up:=0.4', program=('-c', HELD_UP))
+    robot.run()
+    graph.spin_until(lambda: stopped(robot.process.pid), what='the stop')
+    graph.spin_for(1.2)
+    seen = len(robot.commands)
+    robot.process.send_signal(signal.SIGCONT)
+    robot.wait('FAULT')
+    graph.spin_until(lambda: len(robot.commands) > seen, what='the fallback')
+    assert not any(any(command.data) for command in robot.commands[seen:])
+
+
+def stopped(pid):
+    with open(f'/proc/{pid}/stat') as file:
+        return file.read().rsplit(')', 1)[1].split()[0] == 'T'
 
 
 BROKEN = """
