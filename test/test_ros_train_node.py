@@ -52,7 +52,7 @@ def test_is_steered_by_services_and_resumes(graph, tmp_path):
     graph.spin_until(lambda: len(steps) > 3 and steps[-1].data == steps[-2].data, what='a halt')
     assert graph.call(Trigger, '/train_node/save').success
     assert (tmp_path / 'run/checkpoint.npz').exists()
-    exported = graph.call(Trigger, '/train_node/export')
+    exported = graph.call(Trigger, '/train_node/export', timeout=90)
     assert exported.success and 'policy.onnx' in exported.message
     assert OnnxPolicy(tmp_path / 'run/policy.onnx').spec.joint_names == ('shoulder', 'elbow')
     assert graph.call(SetBool, '/train_node/pause', data=False).success
