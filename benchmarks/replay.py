@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from sac_ros.replay import ReplayReader, ReplayWriter
-from sac_ros.replay_format import Layout, flags_of, segment_path
+from sac_ros.replay.format import Layout, flags_of, segment_path
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 BATCH, N_OBSERVATION, N_ACTION = 256, 23, 7

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from sac_ros import __version__
 from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError, SacRosError
-from sac_ros.replay_cli import add_replay_parser
+from sac_ros.replay.cli import add_replay_parser
 from sac_ros.robot_cli import add_robot_parser
 from sac_ros.settings import Checked, Setting, build, settings
 

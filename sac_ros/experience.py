@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.replay import RecordSampler, ReplayWriter, Source
-from sac_ros.replay_sampling import Size
+from sac_ros.replay.sampling import Size
 from sac_ros.spec import Transition
 
 log = logging.getLogger(__name__)

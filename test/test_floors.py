@@ -57,9 +57,8 @@ def modules():
 
 
 def part_of(module):
-    """`envs` for sac_ros.envs.arm, `replay` for sac_ros.replay_format."""
-    part = module.split('.')[1] if '.' in module else '__init__'
-    return 'replay' if part.startswith('replay') else part
+    """`envs` for sac_ros.envs.arm."""
+    return module.split('.')[1] if '.' in module else '__init__'
 
 
 def floor_of(part):

@@ -12,7 +12,7 @@ from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transitio
 
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay_format import Layout, segment_numbers
+from sac_ros.replay.format import Layout, segment_numbers
 
 
 def test_records_survive_reopening_across_segments(tmp_path):
@@ -101,7 +101,7 @@ def test_a_record_written_while_we_looked_past_it_is_no_damage(tmp_path):
 
 def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monkeypatch):
     """A reader that moves to a larger map may find that a segment it knew is gone."""
-    monkeypatch.setattr('sac_ros.replay_records._MIN_SLOTS', 2)
+    monkeypatch.setattr('sac_ros.replay.records._MIN_SLOTS', 2)
     with ReplayWriter(
         tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL
     ) as writer:
@@ -113,7 +113,7 @@ def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monke
     assert start
     listed = [[0, 1, 2, 3]]
     monkeypatch.setattr(
-        'sac_ros.replay.segment_numbers',
+        'sac_ros.replay.reader.segment_numbers',
         lambda directory: listed.pop() if listed else segment_numbers(directory),
     )
     reader.refresh()

@@ -10,8 +10,8 @@ from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay_cli import add_replay_parser, bars
-from sac_ros.replay_tools import merge, repair, summarize, verify
+from sac_ros.replay.cli import add_replay_parser, bars
+from sac_ros.replay.tools import merge, repair, summarize, verify
 
 
 def command(*arguments):
@@ -149,7 +149,7 @@ def minari(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures('minari')
 def test_minari_round_trip_is_exact(tmp_path, monkeypatch):
-    monkeypatch.setattr('sac_ros.replay_minari.BATCH', 3)
+    monkeypatch.setattr('sac_ros.replay.minari.BATCH', 3)
     write_mixed(tmp_path / 'a')
     assert command('export', tmp_path / 'a', '--minari', 'test/mixed-v0') == 0
     assert command('import', tmp_path / 'b', '--minari', 'test/mixed-v0') == 0
@@ -297,7 +297,7 @@ def record_two_seconds(path, with_velocity=True):
 
 @pytest.mark.parametrize('with_velocity', [True, False])
 def test_a_recording_becomes_transitions(tmp_path, with_velocity):
-    from sac_ros.replay_mcap import Topics, import_mcap
+    from sac_ros.replay.mcap import Topics, import_mcap
 
     record_two_seconds(tmp_path / 'bag', with_velocity)
     topics = Topics(command='/commands', goal='/goal')
@@ -338,7 +338,7 @@ def test_a_recording_becomes_transitions(tmp_path, with_velocity):
 
 
 def test_a_recording_that_lacks_something_says_what(tmp_path):
-    from sac_ros.replay_mcap import Topics, import_mcap
+    from sac_ros.replay.mcap import Topics, import_mcap
 
     record_two_seconds(tmp_path / 'bag')
     with pytest.raises(ReplayError, match=r'no topic /torque; it has /commands, /goal'):

@@ -8,10 +8,10 @@ from time import monotonic_ns
 import numpy as np
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_encoder import RUNNING, TRUNCATED, Encoder
-from sac_ros.replay_files import Files, disk_error, files_for, write_all
-from sac_ros.replay_format import Source
-from sac_ros.replay_upkeep import WritableRecords
+from sac_ros.replay.encoder import RUNNING, TRUNCATED, Encoder
+from sac_ros.replay.files import Files, disk_error, files_for, write_all
+from sac_ros.replay.format import Source
+from sac_ros.replay.upkeep import WritableRecords
 from sac_ros.spec import PolicySpec, Transition
 
 

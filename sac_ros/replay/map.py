@@ -14,7 +14,7 @@ import weakref
 import numpy as np
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_format import Rows
+from sac_ros.replay.format import Rows
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_format import LOCK_FILE
+from sac_ros.replay.format import LOCK_FILE
 
 IN_PLACE = ('ext2', 'ext3', 'ext4', 'xfs', 'tmpfs')  # file systems
 

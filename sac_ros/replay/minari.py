@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay_format import Layout, Rows
+from sac_ros.replay.format import Layout, Rows
 from sac_ros.spec import PolicySpec, Transition
 
 SPEC_KEY = 'sac_ros_spec'

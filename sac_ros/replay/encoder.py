@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_format import TRAILER, Layout, Source, flags_of
+from sac_ros.replay.format import TRAILER, Layout, Source, flags_of
 from sac_ros.spec import Transition
 
 _CRC = struct.Struct('<I')

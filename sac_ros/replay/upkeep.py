@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_files import Files, Lock, create, disk_error, make_directory, write_all
-from sac_ros.replay_format import (
+from sac_ros.replay.files import Files, Lock, create, disk_error, make_directory, write_all
+from sac_ros.replay.format import (
     ARCHIVE,
     LOCK_FILE,
     SPEC_FILE,
@@ -23,7 +23,7 @@ from sac_ros.replay_format import (
     segment_path,
     segment_records,
 )
-from sac_ros.replay_records import Records
+from sac_ros.replay.records import Records
 from sac_ros.spec import PolicySpec
 
 _log = logging.getLogger(__name__)

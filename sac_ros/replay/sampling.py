@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_format import Layout, Rows, Source
+from sac_ros.replay.format import Layout, Rows, Source
 from sac_ros.spec import Transition
 
 if TYPE_CHECKING:
-    from sac_ros.replay_records import Records
+    from sac_ros.replay.records import Records
 
 Size = int | tuple[int, ...]
 

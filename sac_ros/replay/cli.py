@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import Source
-from sac_ros.replay_format import read_spec
-from sac_ros.replay_tools import BINS, Summary, merge, repair, summarize, verify
+from sac_ros.replay.format import read_spec
+from sac_ros.replay.tools import BINS, Summary, merge, repair, summarize, verify
 from sac_ros.spec import PolicySpec
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from sac_ros.replay_minari import export_minari
+    from sac_ros.replay.minari import export_minari
 
     count = export_minari(options.directory, options.minari)
     print(f'{count:,} records exported as Minari dataset {options.minari}')
@@ -123,7 +123,7 @@ def _export(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     if options.minari:
-        from sac_ros.replay_minari import import_minari
+        from sac_ros.replay.minari import import_minari
 
         spec = _spec(options.spec, options.directory)
         source = Source[options.source.upper()]
@@ -137,7 +137,7 @@ def _import(options: argparse.Namespace) -> int:
 def _import_bag(options: argparse.Namespace) -> int:
     from sac_ros.config import ArmConfig, TrainConfig
     from sac_ros.envs.env import ArmEnv
-    from sac_ros.replay_mcap import Topics, Vector, import_mcap
+    from sac_ros.replay.mcap import Topics, Vector, import_mcap
 
     arm = ArmConfig(model=options.model, tip=options.tip, control_period=options.control_period)
     env = ArmEnv(TrainConfig(arm=arm))

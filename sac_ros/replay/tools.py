@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay_format import Rows, segment_numbers, segment_path
-from sac_ros.replay_records import Records
+from sac_ros.replay.format import Rows, segment_numbers, segment_path
+from sac_ros.replay.records import Records
 from sac_ros.spec import PolicySpec
 
 CHUNK = 65_536  # records held in memory at a time

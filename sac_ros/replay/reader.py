@@ -1,37 +1,13 @@
-"""A replay buffer on disk that outlives crashes: one writing process, any number of readers.
-
-A directory of segment files of packed records (replay_format) is seen as one matrix (replay_map),
-so that sampling is one gather (replay_records). Appending is one write call (replay_writer).
-"""
+"""The reading side of a replay directory."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from sac_ros.replay_format import (
-    Layout,
-    Source,
-    read_spec,
-    segment_numbers,
-    segment_records,
-)
-from sac_ros.replay_records import Records
-from sac_ros.replay_sampling import Mixture, NStep, RecordSampler, Sampler, Selection
-from sac_ros.replay_writer import ReplayWriter
+from sac_ros.replay.format import Layout, read_spec, segment_numbers, segment_records
+from sac_ros.replay.records import Records
 from sac_ros.spec import PolicySpec
-
-__all__ = [
-    'Mixture',
-    'NStep',
-    'RecordSampler',
-    'Records',
-    'ReplayReader',
-    'ReplayWriter',
-    'Sampler',
-    'Selection',
-    'Source',
-]
 
 _log = logging.getLogger(__name__)
 

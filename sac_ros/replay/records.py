@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay_format import Layout, Mask, Rows, segment_path
-from sac_ros.replay_map import SegmentMap
-from sac_ros.replay_sampling import RecordSampler, Size
+from sac_ros.replay.format import Layout, Mask, Rows, segment_path
+from sac_ros.replay.map import SegmentMap
+from sac_ros.replay.sampling import RecordSampler, Size
 from sac_ros.spec import PolicySpec
 
 _CHUNK = 4096  # records checked at a time
