@@ -66,7 +66,7 @@ TASKS = {
         'Reacher-v5',
         2_500,
         {
-            'fast': 15_000,
+            'fast': 12_500,
             'sac': 10_000,
             'sb3-sac': 50_000,
             'sb3-ppo': 50_000,
@@ -249,11 +249,10 @@ def at(curves: list[Curve], step: int) -> NDArray[np.float64]:
     return np.array([p.mean_return for curve in curves for p in curve if p.step == step])
 
 
-def steps_of(curves: list[Curve]) -> list[int]:
-    """Return the steps at which all seeds were measured."""
-    if not curves:
-        return []
-    return sorted(set.intersection(*({p.step for p in curve} for curve in curves)))
+def steps_of(curves: list[Curve], by_all: bool = True) -> list[int]:
+    """Return the steps at which all seeds were measured, or any of them."""
+    join = set.intersection if by_all else set.union
+    return sorted(join(*({p.step for p in curve} for curve in curves))) if curves else []
 
 
 def steps_to(curves: list[Curve], goal: float, of: str = 'mean_return') -> int | None:
@@ -316,10 +315,11 @@ def figures(curves: Curves) -> dict[str, Any]:
     fast = of('pusher', 'fast')
     if fast:
         result['pusher_steps_to_sb3_100k'] = steps_to(fast, goal('pusher', 100_000))
-        last = steps_of(fast)[-1]
-        result['pusher_steps'] = last
+        last = steps_of(fast, by_all=False)[-1]
+        longest = [curve for curve in fast if curve[-1].step == last]
+        result['pusher_seeds'] = len(longest)
         result[f'pusher_return_{last // 1000}k'] = round(float(at(fast, last).mean()), 2)
-        result['pusher_steps_to_minus_28'] = steps_to(fast, -28.0)
+        result['pusher_steps_to_minus_28'] = steps_to(longest, -28.0)
     if of('reacher', 'fast'):
         fast = of('reacher', 'fast')
         result['reacher_steps_to_sb3_50k'] = steps_to(fast, goal('reacher', 50_000))
@@ -354,7 +354,7 @@ def table(curves: Curves) -> str:
         algorithms = [a for a in (*OURS, *PEERS) if (name, a) in curves]
         if not algorithms:
             continue
-        steps = sorted({s for a in algorithms for s in steps_of(curves[name, a])})
+        steps = sorted({s for a in algorithms for s in steps_of(curves[name, a], by_all=False)})
         chosen = [s for s in steps if s <= 25_000] + [s for s in steps if s in (50_000, 100_000)]
         lines += [
             f'## {task.env}',
@@ -370,6 +370,8 @@ def table(curves: Curves) -> str:
                     p.success for c in curves[name, algorithm] for p in c if p.step == step
                 ]
                 cell = f'{values.mean():.1f} ± {values.std():.1f}' if len(values) else ''
+                if 0 < len(values) < len(curves[name, algorithm]):
+                    cell += f' [{len(values)}]'
                 if len(values) and succeeded[0] is not None:
                     cell += f' ({100 * np.mean(succeeded):.0f} %)'
                 cells.append(cell)
@@ -403,6 +405,10 @@ def plot(curves: Curves, file: Path) -> None:
             x = np.array(steps) / 1000
             axis.plot(x, values.mean(1), color=colour, label=algorithm, lw=1.6)
             axis.fill_between(x, values.min(1), values.max(1), color=colour, alpha=0.15, lw=0)
+            for curve in seeds:  # seeds that went on longer
+                rest = [p for p in curve if p.step >= steps[-1]]
+                x = np.array([p.step for p in rest]) / 1000
+                axis.plot(x, [getattr(p, field) for p in rest], color=colour, lw=0.9, ls='--')
         axis.set(title=TASKS[name].env, xlabel='environment steps [thousand]')
         axis.set_ylabel('success' if success else 'return')
         if name == 'reacher':
@@ -450,8 +456,8 @@ def main() -> None:
         result['wall'] = wall(options, curves)
     text = (
         '# Sample efficiency\n\nReturn of the deterministic policy over 20 episodes, mean ± '
-        'spread over the seeds (how many: in brackets); success in brackets. `fast` ran '
-        'with `--sac.bf16`.\n\n'
+        'spread over the seeds (how many: in brackets, fewer at a step: in square ones); '
+        'success in brackets. `fast` ran with `--sac.bf16`.\n\n'
         '    python benchmarks/sample_efficiency.py\n\n'
         '![Return against environment steps](sample_efficiency.svg)\n\n'
     )
