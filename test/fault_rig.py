@@ -1,6 +1,7 @@
 """A robot over DDS that can be made to misbehave, and an eye on every command that it gets."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 from geometry_msgs.msg import Point, PointStamped
@@ -16,6 +17,7 @@ from sac_ros.policy import INPUT, OUTPUT
 COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SPEC = reach_spec(3)
+PERIOD = 0.005  # [s] between two joint states
 TICK = 0.005  # [s] of the node's watchdog; silence must show in two of them
 # Goals at which the policy below gives what is not finite, at the joints where they stand.
 GOALS = {'+Inf': -1000.0, '-Inf': -3000.0, 'NaN': -4000.0}
@@ -91,7 +93,8 @@ class Rig:
         self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
         self.position = [0.1, 0.2, 0.3]
         self.message = self.good
-        self.timer = graph.node.create_timer(0.005, self._publish)
+        self.published = [time.monotonic()]  # or left out on purpose
+        self.timer = graph.node.create_timer(PERIOD, self._publish)
         self.start()
 
     def start(self):
@@ -109,7 +112,13 @@ class Rig:
     def good(self):
         return JointState(name=list(SPEC.joint_names), position=self.position, velocity=[0.0] * 3)
 
+    def late(self, start):
+        """Return how late this program itself has been since a time [s], on a busy machine."""
+        times = [t for t in self.published if t > start]
+        return max(b - a for a, b in pairwise([start, *times])) - PERIOD
+
     def _publish(self):
+        self.published.append(time.monotonic())
         message = self.message()
         if message is not None:
             self.joint_states.publish(message)

@@ -45,13 +45,18 @@ def ms(seconds):
 
 
 def state_stops(rig, long):
-    times = []
+    times, late = [], []
     for _ in range(10 if long else 1):
         rig.run()
+        start = time.monotonic()
         times.append(rig.faults(lambda: None, 'silence'))
-    stated = rig.settings['supervision.state_timeout']
-    require(not long or max(times) <= stated + 2 * TICK + 0.02, f'safe only after {times}')
-    return f'FAULT, fallback after at most {ms(max(times))} (stated: {ms(stated)} and two ticks)'
+        late.append(rig.late(start))
+    stated, late = rig.settings['supervision.state_timeout'], max(late)
+    require(not long or max(times) <= stated + 2 * TICK + 0.02 + late, f'safe after {times}')
+    return (
+        f'FAULT, fallback after at most {ms(max(times))} (stated: {ms(stated)} and two ticks; the '
+        f'program that measures was itself up to {ms(late)} late)'
+    )
 
 
 def changed(rig, **columns):
@@ -183,6 +188,7 @@ def second_publisher(rig, long):
     start, other = time.monotonic(), rig.start_other()
     rig.wait('FAULT')
     rig.safe_after(start)
+    rig.graph.spin_for(0.1)  # its commands are zero: those of the first may still be on their way
     rig.stays_safe('second policy_node')
     rig.graph.stop(other)
     require(not long or max(times) < 1.0, f'noticed after {times}')
