@@ -66,6 +66,20 @@ def test_a_signal_even_twice_leaves_time_for_last_words(start, number):
     assert out.count('last words') == 1 and 'Traceback' not in err
 
 
+def test_nohup_is_heeded(start):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        node = start('run')
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert node.stdout.readline() == 'alive\n'
+    node.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        node.wait(0.5)
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(20) == 0
+
+
 def test_an_error_of_ours_ends_the_program_after_the_last_words(start):
     node = start('break')
     out, err = node.communicate(timeout=20)

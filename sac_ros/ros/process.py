@@ -27,13 +27,14 @@ class StopRequest:
     """Turns SIGINT, SIGTERM and SIGHUP into a flag, so that ROS still works for the last words.
 
     A process group's Ctrl-C can reach a process twice: asking again changes nothing. SIGHUP is
-    what a terminal or connection leaves behind when it closes.
+    what a terminal or connection leaves behind when it closes; under nohup it stays ignored.
     """
 
     def __init__(self) -> None:
         self.requested = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._handle)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
