@@ -21,9 +21,10 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import torch
 
-from sac_ros.config import SACConfig, TaskConfig, TrainConfig
+from sac_ros.config import TaskConfig, TrainConfig
 from sac_ros.envs.env import make_problem
 from sac_ros.networks import sample_action
+from sac_ros.settings import build
 from sac_ros.trainer import Trainer
 
 GAMMA, COUNTED, TAIL, EPISODES = 0.95, 50, 150, 10  # 0.95^150 is below 0.0005
@@ -71,16 +72,12 @@ def main() -> None:
     print('critics   step   seed        Q   followed     bias')
     for n_critics in (1, 2):
         for seed in range(seeds):
-            sac = SACConfig(
-                n_critics=n_critics, gamma=GAMMA, n_step=1, normalization='none',
-                normalize_observation=False, learning_rate=3e-4, bf16=False,
-            )  # fmt: skip
             with tempfile.TemporaryDirectory() as folder:
-                config = TrainConfig(
-                    run_dir=folder, steps=marks[-1], seed=seed, sac=sac, gradient_steps=1,
-                    learning_starts=200, hindsight=0.0, eval_every=10**9, tensorboard=False,
-                    compile=not quick,
-                )  # fmt: skip
+                config = build(TrainConfig, {
+                    'preset': 'sac', 'sac.n_critics': n_critics, 'sac.gamma': GAMMA,
+                    'sac.initial_alpha': 0.05, 'run_dir': folder, 'steps': marks[-1],
+                    'seed': seed, 'eval_every': 10**9, 'tensorboard': False, 'compile': not quick,
+                })  # fmt: skip
 
                 def look(trainer: Trainer, n: int = n_critics, s: int = seed) -> None:
                     if trainer.step in marks:
