@@ -140,7 +140,7 @@ class SACConfig(Checked):
     caps_spatial: float = setting(0.0, 'penalty on jumps of it between like states', 0, 100)
     caps_sigma: float = setting(0.05, 'how far such states lie apart, in features', 0, 10)
     bf16: bool = setting(
-        False,
+        True,
         'round the factors of matrix products to bfloat16, where the processor is made for it',
     )
 
@@ -177,6 +177,7 @@ class TrainConfig(Checked):
             'sac.normalize_observation': False,
             'sac.target_entropy_scale': 1.0,
             'sac.actor_average': 1.0,
+            'sac.bf16': False,
         },
     }
     preset: str = setting(

@@ -16,7 +16,7 @@ def test_sac_is_the_algorithm_with_the_usual_values():
     assert (config.sac.learning_rate, config.sac.gamma, config.sac.tau) == (3e-4, 0.99, 0.005)
     assert (config.gradient_steps, config.sac.batch_size, config.sac.n_critics) == (1, 256, 2)
     assert (config.sac.normalization, config.sac.normalize_observation) == ('none', False)
-    assert (config.hindsight, config.sac.actor_average) == (0.0, 1.0)
+    assert (config.hindsight, config.sac.actor_average, config.sac.bf16) == (0.0, 1.0, False)
 
 
 def test_what_is_given_replaces_the_presets_value_even_if_it_is_the_default():
