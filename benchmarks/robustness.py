@@ -269,7 +269,7 @@ def _quick() -> Plan:
 
 
 def _full() -> Plan:
-    return Plan(TrainConfig(steps=6_000, eval_every=10**6), seeds=3, episodes=200, every=1)
+    return Plan(TrainConfig(steps=6_000, eval_every=10**6), seeds=3, episodes=100, every=1)
 
 
 if __name__ == '__main__':
