@@ -102,14 +102,16 @@ class Controller:
             self.reject('a joint state is not finite')
         return self._command(now)
 
-    def rehearse(self) -> None:
-        """Ask the policy for nothing, if it may be due at the next joint state.
+    def rehearse(self) -> bool:
+        """Ask the policy for nothing, if it may be due at the next joint state; return whether.
 
         Call this once the torque is published. A network that was last used a control period ago
         has left the processor's caches, and takes twice as long (benchmarks/policy_latency.py).
         """
-        if 0 < self._next_tick - self._last_state < 1.5 * self._interval:
+        soon = 0 < self._next_tick - self._last_state < 1.5 * self._interval
+        if soon:
             self.policy(self._observation)
+        return soon
 
     def leave_out(self, why: str) -> None:
         """Note that a joint state came which says nothing new: silence, if no other comes."""

@@ -74,6 +74,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._controller: Controller | None = None
         self._commander: Commander | None = None  # while active
         self._shown: State | None = None
+        self._chores: list[Callable[[], None]] = []  # for the pause after the next command
         self._live: list[Callable[[], object]] = []  # undoes what activating made
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
@@ -172,7 +173,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._commander.publish(torque)
         self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
-        controller.rehearse()
+        if not controller.rehearse() and self._chores:
+            self._chores.pop()()
 
     def _on_flood(self, why: str) -> None:
         self._supervisor.bad_state(why)
@@ -201,11 +203,20 @@ class PolicyNode(LifecycleNode, ClosingNode):
             self._show()
 
     def _on_report_timer(self) -> None:
+        """Leave what people read for the pauses after commands; without commands, do it now.
+
+        Done once a second it takes a millisecond or two: a command would come that much later.
+        """
+        commanding = not self._chores and self._commander is not None
+        self._chores = [self._draw, self._report]
+        while self._chores and not commanding:
+            self._chores.pop()()
+
+    def _report(self) -> None:
         report = self._controller.report() if self._controller else ('warn', 'UNCONFIGURED', {})
         status = messages.to_status(self.get_name(), *report)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
-        self._draw()
 
     # Services
 
@@ -294,6 +305,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
     def _draw(self) -> None:
         """Show the goal, and the state under the base, where no arm is in the way."""
+        if not self._markers.get_subscription_count():
+            return
         goal = self._controller.goal if self._controller else {}
         frame = self._frame
         points = {'goal': (goal['goal'], 'green')} if goal else {}
