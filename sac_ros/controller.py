@@ -103,12 +103,12 @@ class Controller:
         return self._command(now)
 
     def rehearse(self) -> bool:
-        """Ask the policy for nothing, if it may be due at the next joint state; return whether.
+        """Ask the policy for nothing, if it is due within two joint states; return whether.
 
         Call this once the torque is published. A network that was last used a control period ago
         has left the processor's caches, and takes twice as long (benchmarks/policy_latency.py).
         """
-        soon = 0 < self._next_tick - self._last_state < 1.5 * self._interval
+        soon = 0 < self._next_tick - self._last_state < 2.5 * self._interval
         if soon:
             self.policy(self._observation)
         return soon
