@@ -21,6 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 os.environ['OMP_NUM_THREADS'] = '2' if '--two' in sys.argv else '1'  # before anyone looks
+if '--two' not in sys.argv:  # one core: JAX keeps threads of its own, whatever it is told
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 os.environ.setdefault('XLA_FLAGS', f'--xla_cpu_multi_thread_eigen={"--two" in sys.argv}'.lower())
 
 import gymnasium
