@@ -39,11 +39,13 @@ sys.exit(run_node('trial', Trial, ['trial', *sys.argv[2:]]))
 def start(domain):
     started = []
 
-    def start(*arguments):
+    def start(*arguments, hang_up=signal.SIG_DFL):
         command = [sys.executable, '-c', NODE, *arguments]
+        before = signal.signal(signal.SIGHUP, hang_up)  # a process inherits what is ignored
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        signal.signal(signal.SIGHUP, before)
         started.append(process)
         return process
 
@@ -67,11 +69,7 @@ def test_a_signal_even_twice_leaves_time_for_last_words(start, number):
 
 
 def test_nohup_is_heeded(start):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        node = start('run')
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    node = start('run', hang_up=signal.SIG_IGN)
     assert node.stdout.readline() == 'alive\n'
     node.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
