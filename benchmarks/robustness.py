@@ -260,7 +260,7 @@ def _quick() -> Plan:
         arm=ArmConfig(model=str(ROOT / 'test/data/two_joints.urdf')),
         task=TaskConfig(episode_steps=40, success_radius=0.1),
         sac=SACConfig(hidden=64, batch_size=64),
-        steps=900,
+        steps=600,
         learning_starts=200,
         eval_every=10**6,
         compile=False,
