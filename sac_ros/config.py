@@ -10,6 +10,11 @@ from typing import Any, ClassVar
 from sac_ros.errors import ConfigError
 from sac_ros.settings import Checked, setting
 
+LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
+    **{f'arm.{name}': name for name in ('model', 'joints', 'tip', 'xacro_args')},
+    'realism.preset': 'realism',
+}
+
 
 @dataclass(frozen=True)
 class ArmConfig(Checked):

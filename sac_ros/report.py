@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from sac_ros.config import TrainConfig
+from sac_ros.config import LAUNCH_ARGUMENTS, TrainConfig
 from sac_ros.controller import GOAL_SIZES
 from sac_ros.evaluation import Evaluation
 from sac_ros.settings import build, flatten
@@ -25,10 +25,6 @@ from sac_ros.trainer import Trainer
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 15.0  # between two lines where there is no terminal
 ROBOT_TELLS = {'joint_position', 'joint_velocity', 'previous_action', *GOAL_SIZES}
-ARGUMENTS = {  # of the launch files, by the setting that they stand for
-    **{f'arm.{name}': name for name in ('model', 'joints', 'tip', 'xacro_args')},
-    'realism.preset': 'realism',
-}
 
 
 class TrainingReport:
@@ -155,7 +151,7 @@ def next_steps(config: TrainConfig, policy: Path, told: Set[str]) -> str:
     lines = []
     if told <= ROBOT_TELLS:
         words = [f'policy:={policy.resolve()}']
-        words += [f'{ARGUMENTS[name]}:={given[name]}' for name in given if name in ARGUMENTS]
+        words += [f'{LAUNCH_ARGUMENTS[k]}:={given[k]}' for k in given if k in LAUNCH_ARGUMENTS]
         words += ['goals:=pose'] if 'goal_orientation' in told else []
         deploy = shlex.join(('ros2', 'launch', 'sac_ros', 'deploy.launch.py', *words))
         lines += ['next, on a machine with ROS 2:', f'  {deploy}']

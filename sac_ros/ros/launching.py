@@ -8,6 +8,8 @@ from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
+from sac_ros.config import LAUNCH_ARGUMENTS
+
 REALISM = DeclareLaunchArgument(
     'realism',
     default_value='none',
@@ -18,11 +20,9 @@ REALISM = DeclareLaunchArgument(
 
 def arm_parameters() -> dict[str, ParameterValue]:
     """Return the parameters of a simulated arm, which the arguments of the launch give."""
-    names = {f'arm.{name}': name for name in ('model', 'joints', 'tip', 'xacro_args')}
-    names['realism.preset'] = 'realism'
     return {
         parameter: ParameterValue(LaunchConfiguration(argument), value_type=str)
-        for parameter, argument in names.items()
+        for parameter, argument in LAUNCH_ARGUMENTS.items()
     }
 
 

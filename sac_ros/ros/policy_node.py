@@ -198,8 +198,8 @@ class PolicyNode(LifecycleNode, ClosingNode):
             self.get_logger().error(str(error), throttle_duration_sec=2.0)
 
     def _on_graph_timer(self) -> None:
-        if self._supervisor.moving and self._obstacle():
-            self._supervisor.fault(self._obstacle())
+        if self._supervisor.moving and (obstacle := self._obstacle()):
+            self._supervisor.fault(obstacle)
             self._show()
 
     def _on_report_timer(self) -> None:
