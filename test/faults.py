@@ -22,11 +22,13 @@ from std_msgs.msg import Float64MultiArray
 BAD = (math.nan, math.inf, -math.inf)
 FLOOD = """
 import sys, time, rclpy
+from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import JointState
 rclpy.init()
-node = rclpy.create_node('flood')
-publisher = node.create_publisher(JointState, '/joint_states', 1)
-message = JointState(name=['j1', 'j2', 'j3'], position=[0.1, 0.2, 0.3], velocity=[0.0] * 3)
+node, topic = rclpy.create_node('flood'), sys.argv[2]
+message = PointStamped() if 'goal' in topic else JointState(
+    name=['j1', 'j2', 'j3'], position=[0.1, 0.2, 0.3], velocity=[0.0] * 3)
+publisher = node.create_publisher(type(message), topic, 1)
 while not publisher.get_subscription_count():
     time.sleep(0.01)
 print('begin', flush=True)
@@ -215,13 +217,14 @@ def starved(process, share=0.2, period=0.05):
         thread.join()
 
 
-def flood(rig, long):
-    """An emergency stop in the midst of ten thousand joint states a second."""
+def flood(rig, long, topic='/joint_states'):
+    """An emergency stop in the midst of ten thousand messages a second."""
     rig.run()
-    before = rig.graph.output(rig.process).count('flood of joint states')
+    log = f'flood on {topic}'
+    before = rig.graph.output(rig.process).count(log)
     seconds = 10 if long else 2
     process = subprocess.Popen(
-        [sys.executable, '-c', FLOOD, str(seconds)], stdout=subprocess.PIPE, text=True
+        [sys.executable, '-c', FLOOD, str(seconds), topic], stdout=subprocess.PIPE, text=True
     )
     try:
         rig.graph.spin_until(lambda: select([process.stdout], [], [], 0)[0], what='flood')
@@ -229,8 +232,9 @@ def flood(rig, long):
         flooded = time.monotonic()
         rig.wait('FAULT')
         noticed = rig.safe_after(flooded)
-        after = rig.graph.output(rig.process).count('flood of joint states')
-        require(after > before, 'another fault')
+        rig.graph.spin_until(
+            lambda: rig.graph.output(rig.process).count(log) > before, what='the reason'
+        )
         rig.graph.spin_for(0.5 * seconds)
         start = time.monotonic()
         rig.call('estop')
@@ -246,14 +250,18 @@ def flood(rig, long):
     return f'{rate:.0f} messages/s: FAULT after {ms(noticed)}; ESTOP obeyed within {ms(stopped)}'
 
 
+def flood_of_goals(rig, long):
+    return flood(rig, long, '/policy_node/goal')
+
+
 def flood_while_starved(rig, long):
     """As above while the node gets a fifth of the time; without a flood this is no fault."""
-    before = rig.graph.output(rig.process).count('flood of joint states')
+    before = rig.graph.output(rig.process).count('flood on /joint_states')
     rig.run()
     with starved(rig.process):
         rig.graph.spin_for(1.0)
         log = rig.graph.output(rig.process)
-        require(log.count('flood of joint states') == before, 'a flood that was none')
+        require(log.count('flood on /joint_states') == before, 'a flood that was none')
         return flood(rig, long)
 
 
@@ -356,6 +364,7 @@ CASES = {
     'a second publisher of commands': second_publisher,
     '10 000 joint states a second, then an emergency stop': flood,
     'the same while the node is stopped for 40 ms of every 50': flood_while_starved,
+    '10 000 goals a second, then an emergency stop': flood_of_goals,
     'files cut, bit-flipped, external data, other shapes, other robot': damaged_files,
     'another policy while running': reload_running,
     'SIGSTOP, then SIGCONT': stopped_process,

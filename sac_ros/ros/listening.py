@@ -1,4 +1,4 @@
-"""Listens to joint states, and stops listening for a while when they come as a flood.
+"""Listens to a topic, and stops listening for a while when messages come as a flood.
 
 The events executor queues every arrival, even of a message that a newer one has replaced. When
 messages come faster than this queue is worked off, all else, an emergency stop too, waits behind
@@ -12,44 +12,61 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rclpy.clock import Clock
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import JointState
 
-MOST = 300  # joint states of one publisher in a window, on average: 1.5 kHz
+Message = TypeVar('Message')
+MOST = 300  # messages of one publisher in a window, on average: 1.5 kHz
 WINDOW = 0.2  # [s]
-FEW = 10  # joint states that may be handled while a look is late
+FEW = 10  # messages that may be handled while a look is late
 LATE = 0.05  # [s] between two looks, which are a few milliseconds apart when nothing is wrong
-CROWDED = 0.0002  # [s] one that has waited while the one before was handled is only counted
 PAUSE = 0.5  # [s] for which a flood is not listened to
 MANY_PUBLISHERS = 8  # windows that are kept; publishers come and go
-LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-class StateListener:
-    """Calls `hear` with every joint state, or `flooded` when too many come.
+class Listener(Generic[Message]):
+    """Calls `hear` with every message, or `flooded` with the reason when too many come.
 
-    Call `look` from a timer of a few milliseconds. When it is late and more than a few joint
-    states have been handled since, it is the queue that is long: a program that was only held up
-    finds one joint state, the latest.
+    Call `look` from a timer of a few milliseconds. When it is late and more than a few messages
+    have been handled since, it is the queue that is long: of a topic with a history of one, a
+    program that was only held up finds one message, the latest.
     """
 
     def __init__(
         self,
         node: Node,
-        hear: Callable[[JointState], None],
+        kind: type[Message],
+        topic: str,
+        qos: QoSProfile,
+        hear: Callable[[Message], None],
+        *,
         flooded: Callable[[str], None],
         clock: Clock,
+        crowded: float = 0.0,
     ) -> None:
+        """Begin to listen.
+
+        Args:
+            node: that listens.
+            kind: type of the messages.
+            topic: where they come.
+            qos: with a history of one.
+            hear: is given each of them.
+            flooded: is told why they are not listened to for a while.
+            clock: a steady one.
+            crowded: one that comes so soon [s] after the one before was handled, since it has
+                waited meanwhile, is only counted.
+        """
         self._node, self._hear, self._flooded = node, hear, flooded
-        self._count, self._handled = 0, 0.0
-        self._since, self._looked = 0, time.monotonic()  # joint states since the last look
+        self._wanted = kind, topic, qos
+        self._crowded, self._count, self._handled = crowded, 0, 0.0
+        self._since, self._looked = 0, time.monotonic()  # messages since the last look
         self._windows: dict[bytes, tuple[int, float]] = {}  # of each publisher, where it begins
-        self._subscription: Subscription[JointState] | None = None
+        self._subscription: Subscription[Message] | None = None
         self._timer = node.create_timer(PAUSE, self._listen, clock=clock)
         self._listen()
 
@@ -65,8 +82,9 @@ class StateListener:
     def _listen(self) -> None:
         """Begin to listen, unless that is so already."""
         if self._subscription is None:
+            kind, topic, qos = self._wanted
             self._subscription = self._node.create_subscription(
-                JointState, '/joint_states', _WithInfo(self._on_joint_state), LATEST_STATE
+                kind, topic, _WithInfo(self._on_message), qos
             )
 
     def _deafen(self) -> None:
@@ -74,21 +92,22 @@ class StateListener:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def _on_joint_state(self, message: JointState, about: dict[str, Any]) -> None:
+    def _on_message(self, message: Message, about: dict[str, Any]) -> None:
         if self._subscription is None:
             return  # was on its way
         now = time.monotonic()
         flood = self._flood(now, about)
         if flood:
+            topic = self._subscription.topic_name
             self._deafen()
-            self._flooded(f'a flood of joint states: {flood}')
+            self._flooded(f'a flood on {topic}: {flood}')
             return
-        if now - self._handled > CROWDED:
+        if now - self._handled > self._crowded:
             self._hear(message)
         self._handled = time.monotonic()
 
     def _flood(self, now: float, about: dict[str, Any]) -> str:
-        """Say what makes this joint state one of a flood, '' if it is none."""
+        """Say what makes this message one of a flood, '' if it is none."""
         self._count += 1
         self._since += 1
         if self._since > FEW and now - self._looked > LATE:
@@ -115,7 +134,7 @@ class _WithInfo:
 
     __signature__ = inspect.signature(lambda message, about: None)
 
-    def __init__(self, hear: Callable[[JointState, dict[str, Any]], None]) -> None:
+    def __init__(self, hear: Callable[[Any, dict[str, Any]], None]) -> None:
         self._hear = hear
 
     def __call__(self, *taken: Any) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -20,7 +21,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
@@ -30,7 +31,7 @@ from sac_ros.controller import Controller
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch
 from sac_ros.ros import messages
 from sac_ros.ros.command import LATEST, Commander
-from sac_ros.ros.listening import StateListener
+from sac_ros.ros.listening import Listener
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
@@ -42,6 +43,8 @@ GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who 
 REPORT_PERIOD = 1.0  # [s]
 UNDER_BASE = 0.1  # [m]
 BASE_FRAME = 'base_link'  # where nobody says another
+CROWDED = 0.0002  # [s] a joint state that comes so soon after the one before has waited
+LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -75,21 +78,25 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._commander: Commander | None = None  # while active
         self._shown: State | None = None
         self._chores: list[Callable[[], None]] = []  # for the pause after the next command
-        self._live: list[Callable[[], object]] = []  # undoes what activating made
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_subscription(PointStamped, '~/goal', self._on_goal, LATEST)
-        self.create_subscription(PoseStamped, '~/goal_pose', self._on_goal, LATEST)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/estop', self._on_estop)
         self.create_service(Trigger, '~/reset', self._on_reset)
         aside = MutuallyExclusiveCallbackGroup()  # while it waits, all else goes on
         self.create_service(Trigger, '~/reload', self._on_reload, callback_group=aside)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady = steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._listeners: list[Listener[Any]] = [  # while active, one to joint states as well
+            Listener(
+                self, kind, topic, LATEST, self._on_goal, flooded=self._on_flood, clock=steady
+            )
+            for kind, topic in ((PointStamped, '~/goal'), (PoseStamped, '~/goal_pose'))
+        ]
         self._loader = BackgroundLoader(self, self.config, self._steady)
-        self.create_timer(GRAPH_PERIOD, self._on_graph_timer, clock=self._steady)
-        self.create_timer(REPORT_PERIOD, self._on_report_timer, clock=self._steady)
+        self.create_timer(WATCHDOG_PERIOD, self._on_watchdog, clock=steady)
+        self.create_timer(GRAPH_PERIOD, self._on_graph_timer, clock=steady)
+        self.create_timer(REPORT_PERIOD, self._on_report_timer, clock=steady)
         self._show()
         if self.config.autostart:
             self._configure()
@@ -112,11 +119,11 @@ class PolicyNode(LifecycleNode, ClosingNode):
         assert self._controller is not None, 'an inactive node is configured'
         names = self._controller.spec.joint_names
         self._commander = Commander(self, names, self._order)
-        self._listener = listener = StateListener(
-            self, self._on_joint_state, self._on_flood, self._steady
-        )
-        watchdog = self.create_timer(WATCHDOG_PERIOD, self._on_watchdog, clock=self._steady)
-        self._live = [listener.close, lambda: self.destroy_timer(watchdog)]
+        listener = Listener(
+            self, JointState, '/joint_states', LATEST_STATE, self._on_joint_state,
+            flooded=self._on_flood, clock=self._steady, crowded=CROWDED,
+        )  # fmt: skip
+        self._listeners.append(listener)
         for refused in settle(self.config.realtime):
             self.get_logger().warning(f'refused: {refused}')
         self._supervisor.activated()
@@ -181,9 +188,10 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self._show()
 
     def _on_watchdog(self) -> None:
+        for listener in self._listeners:
+            listener.look()
         if self._controller is None or self._commander is None:
             return
-        self._listener.look()
         torque = self._controller.check(time.monotonic())
         if torque is not None:
             self._commander.publish(torque)
@@ -283,9 +291,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         if commander is None or self._controller is None:
             return
         commander.close(self._controller.last_words)
-        for undo in self._live:
-            undo()
-        self._live = []
+        self._listeners.pop().close()
         self._supervisor.deactivated()
         self._show()
 
