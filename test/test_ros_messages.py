@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from sac_ros.config import TaskConfig
@@ -61,9 +62,8 @@ def test_stamps_keep_nanoseconds():
     assert messages.to_stamp(0.9999999999).sec == 1
 
 
-def test_commands_and_joint_states_carry_the_arrays():
+def test_joint_states_carry_the_arrays():
     values = np.array([1.5, -2.5, 0.0])
-    assert messages.to_command(values).data.tolist() == values.tolist()
     state = messages.to_joint_state(NAMES, values, 2 * values, 3 * values, messages.to_stamp(1))
     assert list(state.name) == list(NAMES)
     assert state.position.tolist() == values.tolist()
@@ -129,23 +129,27 @@ def test_a_quaternion_must_be_finite_and_of_length_1():
         messages.read_goal(message, 'base')
 
 
-def test_a_pose_is_drawn_as_three_arrows_in_it():
+def test_a_pose_is_drawn_as_three_arrows_in_it_which_a_point_takes_away():
+    header = Header(frame_id='base')
     goal = {'goal': np.array([0.1, 0.2, 0.3]), 'goal_orientation': np.array([0.0, 0.6, 0.0, 0.8])}
-    arrows = messages.to_axes(goal, 'base', messages.to_stamp(3))
+    ball, *arrows = messages.draw_goal(goal, header)
     assert [arrow.id for arrow in arrows] == [0, 1, 2]
     for arrow, axis in zip(arrows, np.eye(3), strict=True):
-        assert arrow.type == Marker.ARROW and arrow.header.frame_id == 'base'
+        assert (arrow.action, arrow.type) == (Marker.ADD, Marker.ARROW)
+        assert arrow.header.frame_id == 'base'
         assert arrow.pose == messages.to_goal(goal, 'base', messages.to_stamp(0)).pose
         start, end = ([p.x, p.y, p.z] for p in arrow.points)
         assert start == [0, 0, 0] and end == (messages.AXIS_LENGTH * axis).tolist()
         assert [arrow.color.r, arrow.color.g, arrow.color.b] == axis.tolist()
-    assert messages.to_axes({'goal': goal['goal']}, 'base', messages.to_stamp(3)) == []
+    same, *gone = messages.draw_goal({'goal': goal['goal']}, header)
+    assert same == ball and ball.type == Marker.SPHERE
+    assert ball.header.frame_id == 'base' and ball.pose.position.z == 0.3
+    assert [(mark.ns, mark.id, mark.action) for mark in gone] == [
+        ('goal_axes', number, Marker.DELETE) for number in range(3)
+    ]
+    assert messages.draw_goal({}, header) == []
 
 
-def test_markers_and_status():
-    point = np.array([0.1, 0.2, 0.3])
-    marks = messages.to_markers({'tip': (point, 'orange')}, 'base', messages.to_stamp(3))
-    assert marks.markers[0].header.frame_id == 'base'
-    assert marks.markers[0].pose.position.z == 0.3
+def test_status():
     status = messages.to_status('policy', 'warn', 'READY', {'faults': 2})
     assert status.values[0].value == '2' and status.level == messages.LEVELS['warn']

@@ -14,7 +14,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.ros.messages import to_axes, to_joint_state, to_markers, to_text
+from sac_ros.ros.messages import draw_goal, to_ball, to_joint_state, to_text
 
 Vector = NDArray[np.float64]
 TRAIL = 150  # places of the tip that are kept
@@ -45,16 +45,16 @@ class ArmMarkers:
         tip, frame = self._arm.tip_position, self._arm.robot.base
         if not self._trail or np.linalg.norm(tip - self._trail[-1]) > STEP:
             self._trail.append(tip)
-        points = {'tip': (tip, 'orange')} | ({'goal': (goal['goal'], 'green')} if goal else {})
-        result = to_markers(points, frame, stamp)
         header = Header(stamp=stamp, frame_id=frame)
-        result.markers += [
-            *to_axes(goal, frame, stamp),
+        markers = [
+            to_ball('tip', tip, 'orange', header),
+            *draw_goal(goal, header),
             self._draw_trail(header),
             *self._draw_load(header),
-            *([to_text(text, tip + np.array([0.0, 0.0, ABOVE]), header)] if text else []),
         ]
-        return result
+        if text:
+            markers.append(to_text(text, tip + np.array([0.0, 0.0, ABOVE]), header))
+        return MarkerArray(markers=markers)
 
     def _draw_trail(self, header: Header) -> Marker:
         marker = _marker(header, 'trail', Marker.LINE_STRIP)

@@ -11,8 +11,8 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
-from std_msgs.msg import ColorRGBA, Float64MultiArray, Header
-from visualization_msgs.msg import Marker, MarkerArray
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker
 
 from sac_ros.errors import SpecMismatch
 
@@ -24,6 +24,7 @@ LEVELS = {
 }
 TEXT_HEIGHT = 0.04  # [m]
 AXIS_LENGTH = 0.1  # [m]
+BALL = 0.05  # [m] diameter
 UNIT = 1e-3  # by which the length of a quaternion may differ from 1
 
 
@@ -76,11 +77,6 @@ def joint_order(names: Sequence[str], wanted: Sequence[str], source: str) -> NDA
     if len(set(names)) != len(names) or not set(wanted) <= set(names):
         raise SpecMismatch(f'policy expects joints {tuple(wanted)}, {source} has {tuple(names)}')
     return np.array([list(names).index(name) for name in wanted], np.int64)
-
-
-def to_command(torque: Vector) -> Float64MultiArray:
-    """Make the command of an effort controller from torques (n,) [N·m] in its joint order."""
-    return Float64MultiArray(data=torque.tolist())
 
 
 def to_joint_state(
@@ -151,39 +147,33 @@ def to_point(point: Vector, frame: str, stamp: Time) -> PointStamped:
     return PointStamped(header=Header(stamp=stamp, frame_id=frame), point=Point(x=x, y=y, z=z))
 
 
-def to_markers(points: Mapping[str, tuple[Vector, str]], frame: str, stamp: Time) -> MarkerArray:
-    """Make a sphere per point.
+def to_ball(name: str, place: Vector, colour: str, header: Header) -> Marker:
+    """Make a sphere at a place (3,) [m]; `colour` is one of `COLOURS`."""
+    marker = Marker(header=header, ns=name, type=Marker.SPHERE, id=0)
+    marker.pose.position = to_point(place, '', header.stamp).point
+    marker.pose.orientation.w = 1.0
+    marker.scale.x = marker.scale.y = marker.scale.z = BALL
+    marker.color = COLOURS[colour]
+    return marker
 
-    Args:
-        points: by name, the point (3,) [m] and the colour's name, one of `COLOURS`.
-        frame: frame of all points.
-        stamp: time of all points.
+
+def draw_goal(goal: Mapping[str, Vector], header: Header) -> list[Marker]:
+    """Make a ball for a goal and, of a pose, an arrow along each axis, x red, y green, z blue.
+
+    The arrows of a pose that was there before a point are taken away.
     """
-    markers = []
-    for name, (point, colour) in points.items():
-        marker = Marker(
-            header=Header(stamp=stamp, frame_id=frame), ns=name, type=Marker.SPHERE, id=0
-        )
-        marker.pose.position = to_point(point, frame, stamp).point
-        marker.pose.orientation.w = 1.0
-        marker.scale.x = marker.scale.y = marker.scale.z = 0.05
-        marker.color = COLOURS[colour]
-        markers.append(marker)
-    return MarkerArray(markers=markers)
-
-
-def to_axes(goal: Mapping[str, Vector], frame: str, stamp: Time) -> list[Marker]:
-    """Make an arrow along each axis of a pose, x red, y green, z blue; none for a point."""
-    if 'goal_orientation' not in goal:
+    if not goal:
         return []
-    markers = []
+    markers = [to_ball('goal', goal['goal'], 'green', header)]
     for number, axis in enumerate(np.eye(3)):
-        marker = Marker(header=Header(stamp=stamp, frame_id=frame), ns='goal_axes', id=number)
-        marker.type, marker.pose = Marker.ARROW, _pose(goal)
-        marker.points = [Point(), to_point(AXIS_LENGTH * axis, '', stamp).point]  # in the pose
-        marker.scale.x, marker.scale.y = 0.008, 0.016  # [m] thickness of shaft and head
-        red, green, blue = axis.tolist()
-        marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.9)
+        marker = Marker(header=header, ns='goal_axes', id=number, action=Marker.DELETE)
+        if 'goal_orientation' in goal:
+            marker.action, marker.type, marker.pose = Marker.ADD, Marker.ARROW, _pose(goal)
+            along = to_point(AXIS_LENGTH * axis, '', header.stamp).point
+            marker.points = [Point(), along]  # in the pose
+            marker.scale.x, marker.scale.y = 0.008, 0.016  # [m] thickness of shaft and head
+            red, green, blue = axis.tolist()
+            marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.9)
         markers.append(marker)
     return markers
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -314,13 +313,10 @@ class PolicyNode(LifecycleNode, ClosingNode):
         if not self._markers.get_subscription_count():
             return
         goal = self._controller.goal if self._controller else {}
-        frame = self._frame
-        points = {'goal': (goal['goal'], 'green')} if goal else {}
-        drawing = messages.to_markers(points, frame, Time())
-        drawing.markers += messages.to_axes(goal, frame, Time())
-        place, state = np.array([0.0, 0.0, -UNDER_BASE]), self._supervisor.state
-        drawing.markers.append(messages.to_text(state.name, place, Header(frame_id=frame)))
-        self._markers.publish(drawing)
+        header = Header(frame_id=self._frame)
+        place = np.array([0.0, 0.0, -UNDER_BASE])
+        text = messages.to_text(self._supervisor.state.name, place, header)
+        self._markers.publish(MarkerArray(markers=[*messages.draw_goal(goal, header), text]))
 
     def _answer(
         self, response: SetBool.Response | Trigger.Response, success: bool
