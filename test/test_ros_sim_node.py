@@ -22,6 +22,10 @@ COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+def drawn(markers):
+    return {marker.ns for marker in markers.markers if marker.action == Marker.ADD}
+
+
 def test_behaves_like_a_robot(graph):
     states = graph.subscribe(JointState, '/joint_states')
     goals = graph.subscribe(PointStamped, '/policy_node/goal')
@@ -29,7 +33,7 @@ def test_behaves_like_a_robot(graph):
     sim = graph.start('sim_node', '--ros-args', '-p', 'goal_period:=1.0', '-p', 'seed:=3')
     graph.spin_until(lambda: len(states) > 50 and goals and markers, what='state, goal, markers')
     assert list(states[0].name) == [f'joint{i}' for i in range(1, 7)]
-    assert {m.ns for m in markers[-1].markers} == {'tip', 'goal', 'trail', 'torque'}
+    assert drawn(markers[-1]) == {'tip', 'goal', 'trail', 'torque'}
     assert {m.header.frame_id for m in markers[-1].markers} == {'base_link'}
 
     description = graph.subscribe(String, '/robot_description', LATCHED)  # joins late
@@ -151,6 +155,5 @@ def test_its_random_poses_drive_a_policy_that_reaches_poses(graph, tmp_path):
         return np.allclose(commands[-1].data, expected, rtol=1e-4)
 
     graph.spin_until(commanded, what='the torque for the pose')
-    drawn = {mark.ns for mark in markers[-1].markers if mark.action == Marker.ADD}
-    assert {'goal', 'goal_axes'} <= drawn
+    assert {'goal', 'goal_axes'} <= drawn(markers[-1])
     assert turn.w >= 0 and not points
