@@ -147,6 +147,7 @@ def test_its_random_poses_drive_a_policy_that_reaches_poses(graph, tmp_path):
         return graph.call(SetBool, '/policy_node/enable', data=True).success
 
     graph.spin_until(enabled, what='enabling, which needs a pose')
+    graph.spin_until(lambda: poses and commands and markers, what='pose, commands, markers')
     place, turn = poses[-1].pose.position, poses[-1].pose.orientation
     shares = 0.1 * np.array([place.x, place.y, place.z + turn.x, turn.y, turn.z, turn.w])
     expected = np.array(robot.torque_limit) * np.tanh(shares)
