@@ -12,9 +12,9 @@ from types import FrameType
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import RCLError
 
 from sac_ros.errors import ConfigError, SacRosError
 
@@ -87,7 +87,7 @@ def run_node(
         warnings.filterwarnings('ignore', 'Failed to fini rosout publisher', RuntimeWarning)
         try:
             node = make()
-        except RCLError as error:
+        except rclpy_implementation.RCLError as error:
             raise _refusal(error) from error
         executor = EventsExecutor() if quick and EVENTS else SingleThreadedExecutor()
         executor.add_node(node)
