@@ -64,19 +64,19 @@ TASKS = {
     ),
     'reacher': Task(
         'Reacher-v5',
-        2_500,
+        1_250,
         {
             'fast': 12_500,
             'fast-fp32': 12_500,
             'sac': 10_000,
             'sb3-sac': 50_000,
             'sb3-ppo': 50_000,
-            'sbx-crossq': 10_000,
+            'sbx-crossq': 5_000,
         },
     ),
     'pusher': Task(
         'Pusher-v5',
-        2_500,
+        1_250,
         {'fast': 100_000, 'sac': 10_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
     ),
     'cheetah': Task(

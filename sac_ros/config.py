@@ -113,7 +113,7 @@ class SACConfig(Checked):
     adam_beta1: float = setting(0.9, "Adam's memory of the gradient (CrossQ: 0.5)", 0, 0.999)
     gamma: float = setting(0.95, 'discount per action', 0, 0.99999)
     tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
-    batch_size: int = setting(256, 'transitions per update', 1, 65_536)
+    batch_size: int = setting(128, 'transitions per update', 1, 65_536)
     n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
     target_critics: int = setting(
         0, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
@@ -125,7 +125,7 @@ class SACConfig(Checked):
     )  # fmt: skip
     dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
     normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
-    policy_delay: int = setting(3, 'critic updates per actor update', 1, 64)
+    policy_delay: int = setting(5, 'critic updates per actor update', 1, 64)
     n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
     initial_alpha: float = setting(0.3, 'temperature at the start', 1e-6, 100)
     target_entropy_scale: float = setting(
@@ -175,6 +175,7 @@ class TrainConfig(Checked):
             'hindsight': 0.0,
             'sac.learning_rate': 3e-4,
             'sac.gamma': 0.99,
+            'sac.batch_size': 256,
             'sac.initial_alpha': 1.0,
             'sac.policy_delay': 1,
             'sac.n_step': 1,
@@ -193,7 +194,7 @@ class TrainConfig(Checked):
     run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
     steps: int = setting(10_000, 'environment steps in all', 1, 10**9)
     learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
-    gradient_steps: int = setting(3, 'updates per environment step', 1, 64)
+    gradient_steps: int = setting(5, 'updates per environment step', 1, 64)
     eval_every: int = setting(2_500, 'environment steps between two evaluations', 1, 10**9)
     eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
     final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
