@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / 'results'
 FIRST_SEED, EPISODES = 1000, 20  # of an evaluation, the same for everyone
-OURS, PEERS = ('fast', 'fast-fp32', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
+OURS, PEERS = ('fast', 'fast-fp32', 'fast-min', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
+VARIANTS = {'fp32': {'sac.bf16': False}, 'min': {'sac.target_critics': 0}}  # of a preset
 
 
 class Task(NamedTuple):
@@ -60,14 +61,21 @@ TASKS = {
     'arm': Task(
         'arm-reach',
         1_000,
-        {'fast': 6_000, 'fast-fp32': 6_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
+        {
+            'fast': 4_000,
+            'fast-fp32': 4_000,
+            'fast-min': 4_000,
+            'sac': 10_000,
+            'sb3-sac': 10_000,
+            'sb3-ppo': 10_000,
+        },
     ),
     'reacher': Task(
         'Reacher-v5',
         1_250,
         {
-            'fast': 12_500,
-            'fast-fp32': 12_500,
+            'fast': 10_000,
+            'fast-min': 10_000,
             'sac': 10_000,
             'sb3-sac': 50_000,
             'sb3-ppo': 50_000,
@@ -77,7 +85,13 @@ TASKS = {
     'pusher': Task(
         'Pusher-v5',
         1_250,
-        {'fast': 100_000, 'sac': 10_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
+        {
+            'fast': 12_500,
+            'fast-min': 100_000,
+            'sac': 10_000,
+            'sb3-sac': 100_000,
+            'sb3-ppo': 100_000,
+        },
     ),
     'cheetah': Task(
         'HalfCheetah-v5',
@@ -145,14 +159,13 @@ def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None
     from sac_ros.trainer import Trainer
 
     recorder = Recorder(task, file)
-    name, _, precision = preset.partition('-')
+    name, _, variant = preset.partition('-')
     values: dict[str, Any] = {
         'preset': name, 'env': task.env, 'steps': steps, 'seed': seed,
         'run_dir': str(file.with_suffix('')),
         'eval_every': 10**9, 'tensorboard': False, 'sync_every': 10**9,
     }  # fmt: skip
-    if precision == 'fp32':
-        values['sac.bf16'] = False
+    values |= VARIANTS.get(variant, {})
     trainer = Trainer(build(TrainConfig, values))
     if trainer.step:
         recorder.go_on(trainer.step)
@@ -313,38 +326,41 @@ def figures(curves: Curves) -> dict[str, Any]:
         return float(at(of(task, 'sb3-sac'), step).mean())
 
     result: dict[str, Any] = {}
-    fast = of('pusher', 'fast')
-    if fast:
-        result['pusher_steps_to_sb3_100k'] = steps_to(fast, goal('pusher', 100_000))
-        last = steps_of(fast, by_all=False)[-1]
-        longest = [curve for curve in fast if curve[-1].step == last]
-        result['pusher_seeds'] = len(longest)
-        result[f'pusher_return_{last // 1000}k'] = round(float(at(fast, last).mean()), 2)
-        result['pusher_steps_to_minus_28'] = steps_to(longest, -28.0)
+    if of('pusher', 'fast'):
+        result['pusher_steps_to_sb3_100k'] = steps_to(
+            of('pusher', 'fast'), goal('pusher', 100_000)
+        )
+        result['pusher_seeds'] = len(of('pusher', 'fast'))
+    lasting = [c for c in of('pusher', 'fast-min') if c[-1].step == 100_000]
+    if lasting:
+        result['pusher_fast_min_return_100k'] = round(float(at(lasting, 100_000).mean()), 2)
+        result['pusher_fast_min_steps_to_minus_28'] = steps_to(lasting, -28.0)
     if of('reacher', 'fast'):
         fast = of('reacher', 'fast')
         result['reacher_steps_to_sb3_50k'] = steps_to(fast, goal('reacher', 50_000))
     if of('arm', 'fast'):
         result['arm_steps_to_95'] = steps_to(of('arm', 'fast'), 0.95, 'success')
-    for key, one, other in (
-        ('sac_vs_sb3', 'sac', 'sb3-sac'),
-        ('fast_vs_sac', 'fast', 'sac'),
-        ('sac_vs_ppo', 'sac', 'sb3-ppo'),
-    ):
-        result[key] = {}
-        for task in TASKS:
-            if of(task, one) and of(task, other):
-                a, b = of(task, one), of(task, other)
-                steps = sorted(set(steps_of(a)) & set(steps_of(b)))
-                mean, margin = difference(a, b, steps)
-                result[key][task] = {
-                    'difference': round(mean, 2),
-                    'margin_95': round(margin, 2) if np.isfinite(margin) else None,
-                    'up_to': steps[-1],
-                }
-                if key == 'sac_vs_ppo':  # steps of PPO over ours to where ours ended
-                    later = steps_to(b, float(at(a, steps[-1]).mean()))
-                    result[key][task]['steps_factor'] = later and round(later / steps[-1], 1)
+    pairs = {'sac_vs_sb3': ('sac', 'sb3-sac'), 'fast_vs_sac': ('fast', 'sac')}
+    pairs |= {'fast_vs_ppo': ('fast', 'sb3-ppo'), 'sac_vs_ppo': ('sac', 'sb3-ppo')}
+    return result | {key: compared(curves, *pair) for key, pair in pairs.items()}
+
+
+def compared(curves: Curves, one: str, other: str) -> dict[str, Any]:
+    """Return by how much one algorithm is ahead of another at equal steps, by task."""
+    result: dict[str, Any] = {}
+    for task in TASKS:
+        a, b = curves.get((task, one), []), curves.get((task, other), [])
+        steps = sorted(set(steps_of(a)) & set(steps_of(b)))
+        if not steps:
+            continue
+        mean, margin = difference(a, b, steps)
+        later = steps_to(b, float(at(a, steps[-1]).mean()))  # where the other is as good
+        result[task] = {
+            'difference': round(mean, 2),
+            'margin_95': round(margin, 2) if np.isfinite(margin) else None,
+            'up_to': steps[-1],
+            'steps_factor': later and round(later / steps[-1], 1),
+        }
     return result
 
 
@@ -391,7 +407,9 @@ def plot(curves: Curves, file: Path) -> None:
     mpl.rcParams['svg.hashsalt'] = 'sac_ros'
     names = [name for name in TASKS if any(task == name for task, _ in curves)]
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
-    colours = dict(zip((*OURS, *PEERS), ('C3', 'C1', 'C0', '0.35', '0.65', 'C2'), strict=True))
+    colours = dict(
+        zip((*OURS, *PEERS), ('C3', 'C1', 'C4', 'C0', '0.35', '0.65', 'C2'), strict=True)
+    )
     for axis, name in zip(axes[0], names, strict=True):
         success = name == 'arm'
         for algorithm, colour in colours.items():
