@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / 'results'
 FIRST_SEED, EPISODES = 1000, 20  # of an evaluation, the same for everyone
-OURS, PEERS = ('fast', 'fast-fp32', 'fast-min', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
-VARIANTS = {'fp32': {'sac.bf16': False}, 'min': {'sac.target_critics': 0}}  # of a preset
+OURS, PEERS = ('fast', 'fast-fp32', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
 
 
 class Task(NamedTuple):
@@ -61,21 +60,13 @@ TASKS = {
     'arm': Task(
         'arm-reach',
         1_000,
-        {
-            'fast': 4_000,
-            'fast-fp32': 4_000,
-            'fast-min': 4_000,
-            'sac': 10_000,
-            'sb3-sac': 10_000,
-            'sb3-ppo': 10_000,
-        },
+        {'fast': 4_000, 'fast-fp32': 4_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
     ),
     'reacher': Task(
         'Reacher-v5',
         1_250,
         {
             'fast': 10_000,
-            'fast-min': 10_000,
             'sac': 10_000,
             'sb3-sac': 50_000,
             'sb3-ppo': 50_000,
@@ -85,13 +76,7 @@ TASKS = {
     'pusher': Task(
         'Pusher-v5',
         1_250,
-        {
-            'fast': 12_500,
-            'fast-min': 100_000,
-            'sac': 10_000,
-            'sb3-sac': 100_000,
-            'sb3-ppo': 100_000,
-        },
+        {'fast': 100_000, 'sac': 10_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
     ),
     'cheetah': Task(
         'HalfCheetah-v5',
@@ -159,13 +144,14 @@ def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None
     from sac_ros.trainer import Trainer
 
     recorder = Recorder(task, file)
-    name, _, variant = preset.partition('-')
+    name, _, precision = preset.partition('-')
     values: dict[str, Any] = {
         'preset': name, 'env': task.env, 'steps': steps, 'seed': seed,
         'run_dir': str(file.with_suffix('')),
         'eval_every': 10**9, 'tensorboard': False, 'sync_every': 10**9,
     }  # fmt: skip
-    values |= VARIANTS.get(variant, {})
+    if precision == 'fp32':
+        values['sac.bf16'] = False
     trainer = Trainer(build(TrainConfig, values))
     if trainer.step:
         recorder.go_on(trainer.step)
@@ -331,10 +317,10 @@ def figures(curves: Curves) -> dict[str, Any]:
             of('pusher', 'fast'), goal('pusher', 100_000)
         )
         result['pusher_seeds'] = len(of('pusher', 'fast'))
-    lasting = [c for c in of('pusher', 'fast-min') if c[-1].step == 100_000]
-    if lasting:
-        result['pusher_fast_min_return_100k'] = round(float(at(lasting, 100_000).mean()), 2)
-        result['pusher_fast_min_steps_to_minus_28'] = steps_to(lasting, -28.0)
+        lasting = [c for c in of('pusher', 'fast') if c[-1].step == 100_000]
+        if lasting:
+            result['pusher_return_100k'] = round(float(at(lasting, 100_000).mean()), 2)
+            result['pusher_steps_to_minus_28'] = steps_to(lasting, -28.0)
     if of('reacher', 'fast'):
         fast = of('reacher', 'fast')
         result['reacher_steps_to_sb3_50k'] = steps_to(fast, goal('reacher', 50_000))
@@ -407,9 +393,7 @@ def plot(curves: Curves, file: Path) -> None:
     mpl.rcParams['svg.hashsalt'] = 'sac_ros'
     names = [name for name in TASKS if any(task == name for task, _ in curves)]
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
-    colours = dict(
-        zip((*OURS, *PEERS), ('C3', 'C1', 'C4', 'C0', '0.35', '0.65', 'C2'), strict=True)
-    )
+    colours = dict(zip((*OURS, *PEERS), ('C3', 'C1', 'C0', '0.35', '0.65', 'C2'), strict=True))
     for axis, name in zip(axes[0], names, strict=True):
         success = name == 'arm'
         for algorithm, colour in colours.items():

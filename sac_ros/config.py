@@ -116,7 +116,7 @@ class SACConfig(Checked):
     batch_size: int = setting(128, 'transitions per update', 1, 65_536)
     n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
     target_critics: int = setting(
-        1, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
+        0, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
         0, 16,
     )  # fmt: skip
     normalization: str = setting(
@@ -176,7 +176,6 @@ class TrainConfig(Checked):
             'sac.learning_rate': 3e-4,
             'sac.gamma': 0.99,
             'sac.batch_size': 256,
-            'sac.target_critics': 0,
             'sac.initial_alpha': 1.0,
             'sac.policy_delay': 1,
             'sac.n_step': 1,
