@@ -312,20 +312,17 @@ def figures(curves: Curves) -> dict[str, Any]:
         return float(at(of(task, 'sb3-sac'), step).mean())
 
     result: dict[str, Any] = {}
-    if of('pusher', 'fast'):
-        result['pusher_steps_to_sb3_100k'] = steps_to(
-            of('pusher', 'fast'), goal('pusher', 100_000)
-        )
-        result['pusher_seeds'] = len(of('pusher', 'fast'))
-        lasting = [c for c in of('pusher', 'fast') if c[-1].step == 100_000]
+    if fast := of('pusher', 'fast'):
+        result['pusher_steps_to_sb3_100k'] = steps_to(fast, goal('pusher', 100_000))
+        result['pusher_seeds'] = len(fast)
+        lasting = [c for c in fast if c[-1].step == 100_000]
         if lasting:
             result['pusher_return_100k'] = round(float(at(lasting, 100_000).mean()), 2)
             result['pusher_steps_to_minus_28'] = steps_to(lasting, -28.0)
-    if of('reacher', 'fast'):
-        fast = of('reacher', 'fast')
+    if fast := of('reacher', 'fast'):
         result['reacher_steps_to_sb3_50k'] = steps_to(fast, goal('reacher', 50_000))
-    if of('arm', 'fast'):
-        result['arm_steps_to_95'] = steps_to(of('arm', 'fast'), 0.95, 'success')
+    if fast := of('arm', 'fast'):
+        result['arm_steps_to_95'] = steps_to(fast, 0.95, 'success')
     pairs = {'sac_vs_sb3': ('sac', 'sb3-sac'), 'fast_vs_sac': ('fast', 'sac')}
     pairs |= {'fast_vs_ppo': ('fast', 'sb3-ppo'), 'sac_vs_ppo': ('sac', 'sb3-ppo')}
     return result | {key: compared(curves, *pair) for key, pair in pairs.items()}
