@@ -72,14 +72,22 @@ class Critics(nn.Module):
     """Independent critics of one shape, evaluated together as batched matrix products.
 
     Layer normalisation and dropout come before the ReLU, as in DroQ (Hiraoka et al., 2022); batch
-    renormalisation of the input and after each ReLU, as in CrossQ (Bhatt et al., 2024).
+    renormalisation of the input and after each ReLU, as in CrossQ (Bhatt et al., 2024). With
+    atoms the output is their logits, and `low` and `high` are where they lie.
     """
+
+    low: Tensor
+    high: Tensor
 
     def __init__(self, n_features: int, n_action: int, config: SACConfig) -> None:
         super().__init__()
         n, hidden = config.n_critics, config.hidden
         self.dropout, self.bf16 = config.dropout, config.bf16
-        sizes = (n_features + n_action, hidden, hidden, 1)
+        sizes = (n_features + n_action, hidden, hidden, config.n_atoms or 1)
+        self.n_atoms = config.n_atoms
+        if config.n_atoms:
+            self.register_buffer('low', torch.zeros(()))
+            self.register_buffer('high', torch.zeros(()))
         self.layer_norms, self.batch_norms = nn.ModuleList(), nn.ModuleList()
         if config.normalization == 'layer':
             self.layer_norms.extend(LayerNorm((n, 1, hidden)) for _ in range(2))
@@ -101,6 +109,8 @@ class Critics(nn.Module):
     ) -> Tensor:
         """Map features (B, n_features) and actions (B, n_act) to values (n_critics, B).
 
+        With atoms it gives their logits (n_critics, B, n_atoms) instead.
+
         Args:
             features: what the observation was made into.
             action: in [-1, 1].
@@ -119,8 +129,12 @@ class Critics(nn.Module):
                 x = self.layer_norms[i](x)
             x = F.relu(x)
         x = self._batch_normalized(x, 2, moments)
+        q: Tensor
+        if self.n_atoms:
+            q = product(x, self.weights[2], self.bf16) + self.biases[2]
+            return q
         # One output: a weighted sum is faster than a matrix product with one column.
-        q: Tensor = (x * self.weights[2].transpose(1, 2)).sum(-1) + self.biases[2].squeeze(-1)
+        q = (x * self.weights[2].transpose(1, 2)).sum(-1) + self.biases[2].squeeze(-1)
         return q
 
     def _batch_normalized(self, x: Tensor, i: int, moments: Moments | None) -> Tensor:

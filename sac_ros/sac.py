@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value
 
+from sac_ros import categorical
 from sac_ros.adam import AdamState, Parameters, adam_state, adam_step
 from sac_ros.config import SACConfig
 from sac_ros.features import Features
@@ -180,27 +181,54 @@ class SAC:
         """Return sum_i mean (Q_i(s, a) - y)^2 / 2, Q (n_critics, B) and new running moments.
 
         With batch renormalisation there is no target network: values before and after the step
-        come from one pass, so that they are normalised alike (CrossQ, section 3).
+        come from one pass, so that they are normalised alike (CrossQ, section 3). With atoms the
+        loss is the cross-entropy to the distribution of y (`categorical_loss`).
         """
         masks = (None, None) if noise.uniform is None else noise.uniform[:2]
-        moments: Moments = state.running.critic
+        alpha = state.temperature['log_alpha'].exp()
+        running: Moments = state.running.critic
+        if self.config.n_atoms:
+            bonus = -alpha * step.next_log_prob.mean()
+            running = running | categorical.widened(
+                running, step.reward + step.discount * bonus, step.discount
+            )
         if not self._has_target:
-            moments = {}
-            q, next_q = self._q(
-                (critic, state.running.critic),
+            moments: Moments = {}
+            both = self._outputs(
+                (critic, running),
                 torch.cat((step.features, step.next_features)),
                 torch.cat((step.action, step.next_action)),
                 moments=moments,
-            ).chunk(2, dim=1)
-            next_q = next_q.detach()
+            )
+            running = running | moments
+            now, later = both.chunk(2, dim=1)
+            later = later.detach()
         else:
-            now, later = (critic, moments), (state.target_critic, moments)
-            q = self._q(now, step.features, step.action, masks[0])
-            next_q = self._q(later, step.next_features, step.next_action, masks[1])
+            now = self._outputs((critic, running), step.features, step.action, masks[0])
+            later = self._outputs(
+                (state.target_critic, running), step.next_features, step.next_action, masks[1]
+            )
         if noise.chosen is not None:
-            next_q = next_q[noise.chosen]
-        y = self.soft_target(next_q, step, state.temperature['log_alpha'].exp())
-        return 0.5 * (q - y).square().mean(dim=1).sum(), (q, moments)
+            later = later[noise.chosen]
+        if self.config.n_atoms:
+            q = categorical.expectation(now, running)
+            return self.categorical_loss(now, later, step, alpha, running), (q, running)
+        y = self.soft_target(later, step, alpha)
+        return 0.5 * (now - y).square().mean(dim=1).sum(), (now, running)
+
+    def categorical_loss(
+        self, logits: Tensor, next_logits: Tensor, step: Step, alpha: Tensor, bounds: Moments
+    ) -> Tensor:
+        """Return sum_i mean H(y, Z_i(s, a)), y = r + discount (Z'(s', a') - alpha log pi(a'|s')).
+
+        Z' is the return as the critic of the least mean sees it.
+        """
+        least = categorical.least(next_logits, bounds)
+        returns = categorical.atoms(bounds, least.shape[-1])
+        soft_return = returns - (alpha * step.next_log_prob)[:, None]
+        y = step.reward[:, None] + step.discount[:, None] * soft_return
+        target = categorical.projected(least.softmax(-1), y, bounds)
+        return categorical.cross_entropy(logits, target).mean(dim=1).sum()
 
     def soft_target(self, next_q: Tensor, step: Step, alpha: Tensor) -> Tensor:
         """Return y = r + discount (min_i Q'_i(s', a') - alpha log pi(a'|s')), (B,)."""
@@ -322,8 +350,19 @@ class SAC:
         uniform: Tensor | None = None,
         moments: Moments | None = None,
     ) -> Tensor:
-        q: Tensor = functional_call(self._critics, critic, (features, action, uniform, moments))
-        return q
+        q = self._outputs(critic, features, action, uniform, moments)
+        return categorical.expectation(q, critic[1]) if self.config.n_atoms else q
+
+    def _outputs(
+        self,
+        critic: tuple[Parameters, Moments],
+        features: Tensor,
+        action: Tensor,
+        uniform: Tensor | None = None,
+        moments: Moments | None = None,
+    ) -> Tensor:
+        out: Tensor = functional_call(self._critics, critic, (features, action, uniform, moments))
+        return out
 
     def _descend(
         self, parameters: Parameters, gradient: Parameters, state: AdamState

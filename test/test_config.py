@@ -44,6 +44,7 @@ def test_presets_name_settings_that_exist():
         ({'preset': 'slow'}, r"'slow'.*fast, sac"),
         ({'sac.gama': 0.9}, r"unknown setting 'sac.gama'"),
         ({'sac.dropout': 0.1, 'sac.normalization': 'batch'}, 'set one of them'),
+        ({'sac.n_atoms': 1}, 'at least 2'),
         ({'hindsight': 2.0}, r'hindsight.*\[0, 1\]'),
     ],
 )

@@ -14,6 +14,7 @@ FLOORS = {
     1: (
         'event_log',
         'video',
+        'categorical',
         'networks',
         'layers',
         'features',

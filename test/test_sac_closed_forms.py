@@ -137,6 +137,7 @@ OPTIONS = {
     'batch': {'normalization': 'batch', 'learning_rate': 2e-3},
     'subset': {'n_critics': 4, 'target_critics': 2},
     'normalize': {'normalize_observation': True},
+    'atoms': {'n_atoms': 101},
     'dropout': {'dropout': 0.01, 'normalization': 'layer'},
 }
 

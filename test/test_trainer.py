@@ -141,7 +141,7 @@ OPTIONS = [
     {'normalization': 'batch', 'policy_delay': 3, 'adam_beta1': 0.5},
     {'n_critics': 4, 'target_critics': 2, 'normalize_observation': True},
     {'exploration': 'pink', 'caps_temporal': 0.1, 'caps_spatial': 0.1},
-    {'exploration': 'gsde', 'bf16': True},
+    {'exploration': 'gsde', 'bf16': True, 'n_atoms': 51},
 ]
 
 
