@@ -34,7 +34,7 @@ from sac_ros.sac import SAC
 from sac_ros.spec import Transition
 
 PERIOD, RATIO, FIRST = 0.05, 20, 300  # [s], critic updates per actor update, steps before learning
-USUAL = {'normalization': 'layer', 'policy_delay': RATIO, 'batch_size': 256}
+USUAL = {'normalization': 'layer', 'policy_delay': RATIO, 'batch_size': 256, 'n_atoms': 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     'layer norm, dropout': {'dropout': 0.01, 'bf16': False},
     'layer norm': {'bf16': False},

@@ -9,30 +9,41 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-Bounds = dict[str, Tensor]  # the least and the largest atom: low (), high ()
+# The least and the largest return that the rewards so far can add up to, low () and high (), and
+# what entropy adds to that at present, bonus ().
+Bounds = dict[str, Tensor]
 
 
-def widened(bounds: Bounds, reward: Tensor, discount: Tensor) -> Bounds:
-    """Return bounds (low <= v <= high) that hold r + d v for every v that they hold.
+def widened(bounds: Bounds, reward: Tensor, discount: Tensor, bonus: Tensor) -> Bounds:
+    """Return bounds that no backup of these transitions leaves.
 
-    v = r / (1 - d) is where r + d v = v, so that the least and the largest of those will do. A
-    reward without a successor (d = 0) is a return itself.
+    v = r / (1 - d) is where r + d v = v, so that the least and the largest of those will do; a
+    reward without a successor (d = 0) is a return itself. Where entropy adds b to every value it
+    adds b d / (1 - d) in all. As the temperature falls, so does this; rewards are not forgotten.
 
     Args:
-        bounds: so far; never left.
-        reward: r (B,), with what entropy adds.
+        bounds: so far.
+        reward: r (B,).
         discount: d (B,) in [0, 1).
+        bonus: b (), at present.
     """
     forever = reward / (1 - discount)
     return {
         'low': torch.minimum(bounds['low'], forever.min()),
         'high': torch.maximum(bounds['high'], forever.max()),
+        'bonus': bonus * (discount / (1 - discount)).max(),
     }
+
+
+def ends(bounds: Bounds) -> tuple[Tensor, Tensor]:
+    """Return the outermost atoms (), ()."""
+    bonus = bounds['bonus']
+    return bounds['low'] + bonus.clamp(max=0), bounds['high'] + bonus.clamp(min=0)
 
 
 def atoms(bounds: Bounds, n: int) -> Tensor:
     """Return n evenly spaced returns (n,)."""
-    low, high = bounds['low'], bounds['high']
+    low, high = ends(bounds)
     return low + (high - low) * torch.linspace(0, 1, n, device=low.device)
 
 
@@ -56,7 +67,7 @@ def projected(probability: Tensor, returns: Tensor, bounds: Bounds) -> Tensor:
     out of bounds go to the outermost atom.
     """
     last = probability.shape[-1] - 1
-    low, high = bounds['low'], bounds['high']
+    low, high = ends(bounds)
     place = ((returns - low) / (high - low).clamp(min=1e-30) * last).clamp(0, last)
     left = place.floor().clamp(max=last - 1)
     share, index = place - left, left.long()

@@ -120,7 +120,7 @@ class SACConfig(Checked):
         0, 16,
     )  # fmt: skip
     n_atoms: int = setting(
-        0, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
+        51, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
         'by squared error', 0, 1001,
     )  # fmt: skip
     normalization: str = setting(
@@ -185,6 +185,7 @@ class TrainConfig(Checked):
             'sac.initial_alpha': 1.0,
             'sac.policy_delay': 1,
             'sac.n_step': 1,
+            'sac.n_atoms': 0,
             'sac.normalization': 'none',
             'sac.normalize_observation': False,
             'sac.target_entropy_scale': 1.0,

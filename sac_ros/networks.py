@@ -73,11 +73,8 @@ class Critics(nn.Module):
 
     Layer normalisation and dropout come before the ReLU, as in DroQ (Hiraoka et al., 2022); batch
     renormalisation of the input and after each ReLU, as in CrossQ (Bhatt et al., 2024). With
-    atoms the output is their logits, and `low` and `high` are where they lie.
+    atoms the output is their logits, and three numbers say where they lie (`categorical.Bounds`).
     """
-
-    low: Tensor
-    high: Tensor
 
     def __init__(self, n_features: int, n_action: int, config: SACConfig) -> None:
         super().__init__()
@@ -86,8 +83,8 @@ class Critics(nn.Module):
         sizes = (n_features + n_action, hidden, hidden, config.n_atoms or 1)
         self.n_atoms = config.n_atoms
         if config.n_atoms:
-            self.register_buffer('low', torch.zeros(()))
-            self.register_buffer('high', torch.zeros(()))
+            for name in ('low', 'high', 'bonus'):
+                self.register_buffer(name, torch.zeros(()))
         self.layer_norms, self.batch_norms = nn.ModuleList(), nn.ModuleList()
         if config.normalization == 'layer':
             self.layer_norms.extend(LayerNorm((n, 1, hidden)) for _ in range(2))

@@ -189,9 +189,7 @@ class SAC:
         running: Moments = state.running.critic
         if self.config.n_atoms:
             bonus = -alpha * step.next_log_prob.mean()
-            running = running | categorical.widened(
-                running, step.reward + step.discount * bonus, step.discount
-            )
+            running = running | categorical.widened(running, step.reward, step.discount, bonus)
         if not self._has_target:
             moments: Moments = {}
             both = self._outputs(

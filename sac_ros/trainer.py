@@ -120,6 +120,7 @@ class Trainer:
         Returns:
             True when all steps are done, False when it was asked to stop before.
         """
+        torch.set_flush_denormal(True)  # of this thread; Adam's squares of tiny gradients are slow
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self._log = TrainingLog(self.config)
         self._started = time.monotonic()

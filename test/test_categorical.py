@@ -12,7 +12,12 @@ from sac_ros.compiling import Compiler
 from sac_ros.sac import SAC
 from sac_ros.spec import Transition
 
-BOUNDS = {'low': torch.tensor(-2.0), 'high': torch.tensor(4.0)}
+
+def bounds_of(low, high, bonus=0.0):
+    return {'low': torch.tensor(low), 'high': torch.tensor(high), 'bonus': torch.tensor(bonus)}
+
+
+BOUNDS = bounds_of(-2.0, 4.0)
 ATOMS = dataclasses.replace(PLAIN, n_atoms=61)
 
 
@@ -45,21 +50,23 @@ def test_a_projection_is_that_of_the_paper():
     assert torch.allclose(categorical.projected(probability, far, BOUNDS), wanted, atol=1e-5)
 
 
-def test_atoms_span_the_least_interval_that_no_backup_leaves():
+@pytest.mark.parametrize('bonus', [0.0, 0.3, -0.3])
+def test_atoms_span_an_interval_that_no_backup_leaves(bonus):
+    """Without entropy it is the least such interval."""
     draw = torch.Generator().manual_seed(0)
     reward = torch.randn(1000, generator=draw)
     discount = torch.rand(1000, generator=draw) * 0.95
     discount[::3] = 0
-    nothing = {'low': torch.tensor(0.0), 'high': torch.tensor(0.0)}
-    bounds = categorical.widened(nothing, reward, discount)
-    low, high = bounds['low'], bounds['high']
-    backed = torch.stack([reward + discount * v for v in torch.linspace(low, high, 11)])
+    bounds = categorical.widened(bounds_of(0.0, 0.0), reward, discount, torch.tensor(bonus))
+    low, high = categorical.ends(bounds)
+    backed = torch.stack([reward + discount * (v + bonus) for v in torch.linspace(low, high, 11)])
     assert backed.min() >= low - 1e-4
     assert backed.max() <= high + 1e-4
-    for narrower in (low * 0.99, high * 0.99):
-        backed = reward + discount * narrower
-        assert backed.min() < narrower if narrower < 0 else backed.max() > narrower
-    assert categorical.widened(bounds, reward * 0.5, discount) == bounds
+    if not bonus:
+        assert (reward + discount * low * 0.99).min() < low * 0.99
+        assert (reward + discount * high * 0.99).max() > high * 0.99
+    later = categorical.widened(bounds, reward * 0.5, discount, torch.tensor(0.0))
+    assert later == bounds | {'bonus': torch.tensor(0.0)}
 
 
 def test_the_least_critic_is_the_one_of_the_least_mean():
@@ -75,7 +82,7 @@ def test_the_target_has_the_mean_of_the_soft_target(options):
     config = dataclasses.replace(ATOMS, batch_size=32, **options)
     sac = SAC(problem(), None, config)
     state, draws, seen = sac.initialize(0), noise(sac), {}
-    wide = {'low': torch.tensor(-90.0), 'high': torch.tensor(90.0)}  # nothing is cut off
+    wide = bounds_of(-90.0, 90.0)  # nothing is cut off
     state = state._replace(running=state.running._replace(critic=wide))
     _, step = sac._seen(state, batch(), draws, None)
     with pytest.MonkeyPatch.context() as patch:
@@ -88,7 +95,7 @@ def test_the_target_has_the_mean_of_the_soft_target(options):
         next_q = next_q[draws.chosen]
     wanted = sac.soft_target(next_q, step, state.temperature['log_alpha'].exp())
     mean = (seen['y'] * categorical.atoms(running, 61)).sum(-1)
-    assert running == wide
+    assert (running['low'], running['high']) == (-90, 90)
     assert torch.allclose(mean, wanted, atol=1e-3)
     assert q.shape == (config.n_critics, 32)
 
