@@ -64,7 +64,7 @@ TASKS = {
     ),
     'reacher': Task(
         'Reacher-v5',
-        1_250,
+        625,
         {
             'fast': 10_000,
             'sac': 10_000,

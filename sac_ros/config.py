@@ -129,7 +129,7 @@ class SACConfig(Checked):
     )  # fmt: skip
     dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
     normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
-    policy_delay: int = setting(5, 'critic updates per actor update', 1, 64)
+    policy_delay: int = setting(4, 'critic updates per actor update', 1, 64)
     n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
     initial_alpha: float = setting(0.3, 'temperature at the start', 1e-6, 100)
     target_entropy_scale: float = setting(
@@ -179,6 +179,7 @@ class TrainConfig(Checked):
             'learning_starts': 100,
             'gradient_steps': 1,
             'hindsight': 0.0,
+            'continued': 0.0,
             'sac.learning_rate': 3e-4,
             'sac.gamma': 0.99,
             'sac.batch_size': 256,
@@ -201,7 +202,7 @@ class TrainConfig(Checked):
     run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
     steps: int = setting(10_000, 'environment steps in all', 1, 10**9)
     learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
-    gradient_steps: int = setting(5, 'updates per environment step', 1, 64)
+    gradient_steps: int = setting(4, 'updates per environment step', 1, 64)
     eval_every: int = setting(2_500, 'environment steps between two evaluations', 1, 10**9)
     eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
     final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
@@ -214,6 +215,9 @@ class TrainConfig(Checked):
     replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
     hindsight: float = setting(
         0.6, 'share of each batch that gets other goals (HER), where a task allows it', 0, 1
+    )
+    continued: float = setting(
+        0.5, 'share of training episodes of an arm that begin as the last one ended', 0, 1
     )
     prior: str = setting('', 'replay directory to draw from as well (RLPD); empty for none')
     prior_share: float = setting(0.5, 'share of each batch drawn from it', 0.01, 0.99)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
-from sac_ros.envs.env import make_problem
+from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.errors import CheckpointError, ConfigError
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
@@ -64,6 +64,7 @@ class Trainer:
         self.config = config
         self.run_dir = Path(config.run_dir)
         self.env, self.spec, chain = make_problem(config)
+        self._is_arm = isinstance(self.env, ArmEnv)
         task = getattr(self.env, 'task', None)
         self._hindsight = Hindsight.of(task, self.spec, chain, config.hindsight)
         if self._hindsight is not None and config.sac.n_step > 1:
@@ -88,6 +89,7 @@ class Trainer:
         self._successes: deque[float] = deque(maxlen=RECENT)
         self._metrics: dict[str, torch.Tensor] = {}
         self._cursor, self._in_episode, self._return = 0, False, 0.0
+        self._left: NDArray[np.float32] | None = None  # what an arm saw as its last episode ended
         self._stop = self._pause = False
         self._observation: NDArray[np.float32] | None = None
         # Of its own, so that watching changes nothing.
@@ -199,6 +201,7 @@ class Trainer:
             'torch_rng': self._torch_rng.get_state().tolist(),
             'returns': list(self._returns),
             'successes': list(self._successes),
+            'left': None if self._left is None else self._left.tolist(),
         }
         save_checkpoint(self.checkpoint, self.state, notes)
         self._saved = time.monotonic()
@@ -216,6 +219,8 @@ class Trainer:
             self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
             self._returns.extend(notes['returns'])
             self._successes.extend(notes['successes'])
+            if notes.get('left') is not None:
+                self._left = np.array(notes['left'], np.float32)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(f'{self.checkpoint} lacks or has a wrong {error}') from error
 
@@ -231,9 +236,7 @@ class Trainer:
     def _collect(self, on_step: Callable[[Trainer], None]) -> None:
         self._saved = time.monotonic()
         while self.step < self.config.steps and not self._stop:
-            # The seed alone decides an episode, so that a resumed run lives the same ones.
-            observation, _ = self.env.reset(seed=self.config.seed * EPISODES + self.episodes)
-            self._exploration.begin_episode()
+            observation = self._begin_episode()
             self._in_episode = True
             while self._in_episode and self.step < self.config.steps and not self._stop:
                 if self._pause:
@@ -243,6 +246,16 @@ class Trainer:
                 on_step(self)
             if not self._in_episode:
                 self._save_if_due()
+
+    def _begin_episode(self) -> NDArray[np.float32]:
+        # Seed and last observation decide an episode, so that a resumed run lives the same ones.
+        seed, options = self.config.seed * EPISODES + self.episodes, None
+        chance = np.random.default_rng((seed, 1)).random()  # independent of what env draws
+        if self._left is not None and chance < self.config.continued:
+            options = {'observation': self._left}
+        observation, _ = self.env.reset(seed=seed, options=options)
+        self._exploration.begin_episode()
+        return np.asarray(observation, np.float32)
 
     def _one_step(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         self._observation = observation
@@ -261,6 +274,7 @@ class Trainer:
             self._returns.append(self._return)
             self._successes.append(float(info.get('is_success', np.nan)))
             self._return = 0.0
+            self._left = np.asarray(following, np.float32) if self._is_arm else None
         if self.step % LOG_STEPS == 0:
             figures = {name: float(value) for name, value in self._metrics.items()}
             progress = self.progress()._asdict()

@@ -50,6 +50,22 @@ def test_observation_is_raw_and_in_the_order_of_the_spec():
     assert np.allclose(env.arm.applied_torque, action * env.arm.robot.torque_limit)
 
 
+def test_an_episode_can_begin_as_another_ended():
+    problem = make_problem(TrainConfig())
+    env, where = problem.env, problem.spec.slices()
+    env.reset(seed=0)
+    for _ in range(10):
+        ended, *_ = env.step(np.linspace(-1, 1, 6, dtype=np.float32))
+    before = env.goal
+    began, _ = env.reset(seed=1, options={'observation': ended})
+    for name in ('joint_position', 'joint_velocity', 'previous_action'):
+        assert began[where[name]] == pytest.approx(ended[where[name]], abs=1e-6)
+    assert np.abs(ended[where['joint_velocity']]).max() > 0.1
+    env.reset(seed=1)
+    assert (began[where['goal']] == env.goal.astype(np.float32)).all()
+    assert (env.goal != before).all()
+
+
 def test_an_episode_is_truncated_and_never_terminated():
     env = ArmEnv(TrainConfig(task=TaskConfig(episode_steps=3)))
     env.reset(seed=0)

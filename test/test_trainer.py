@@ -129,6 +129,19 @@ def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
     assert len(after) == 130 + 200 - start
 
 
+@pytest.mark.parametrize(('share', 'expected'), [(0.0, 0), (1.0, 19), (0.5, 10)])
+def test_episodes_of_an_arm_begin_as_the_last_ended_as_often_as_asked(tmp_path, share, expected):
+    trainer = Trainer(config(tmp_path, continued=share, learning_starts=200))
+    trainer.run()
+    packed, layout = rows(tmp_path)
+    split, joints = layout.split(packed), trainer.spec.slices()['joint_position']
+    ended, began = split.next_observation[9::10][:-1], split.observation[10::10]
+    n = (ended[:, joints] == began[:, joints]).all(1).sum()
+    assert n == pytest.approx(expected, abs=4 if share == 0.5 else 0)
+    goals = trainer.spec.slices()['goal']
+    assert len(np.unique(split.observation[:, goals], axis=0)) == 20
+
+
 def test_two_updates_per_step(tmp_path):
     trainer = Trainer(config(tmp_path, steps=40, gradient_steps=2))
     trainer.run()

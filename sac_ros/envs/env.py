@@ -62,13 +62,24 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start at rest in a random posture with a random goal."""
+        """Start at rest in a random posture with a random goal.
+
+        Args:
+            seed: of the episode.
+            options: `observation`, (n_observation,), to start in its posture and motion instead,
+                as a robot does that gets its next goal.
+        """
         super().reset(seed=seed)
         self.task.begin(self.np_random)
         start = self.task.sample_start(self.np_random)
         self.arm.randomise(self.np_random)
-        self.arm.reset(start)
         self._previous, self._steps = np.zeros_like(self._previous), 0
+        if options and 'observation' in options:
+            seen, at = np.asarray(options['observation'], np.float64), self.policy_spec.slices()
+            self.arm.reset(seen[at['joint_position']], seen[at['joint_velocity']])
+            self._previous = seen[at['previous_action']]
+        else:
+            self.arm.reset(start)
         return self._observe(), {}
 
     def step(
