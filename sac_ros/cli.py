@@ -73,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument('policy', type=Path, help='the ONNX file')
     evaluate.add_argument('--episodes', type=int, default=100, help='how many (default: 100)')
     evaluate.add_argument('--env', default='arm-reach', help='arm-reach or a Gymnasium id')
+    evaluate.add_argument(
+        '--continued', action='store_true',
+        help='from goal to goal: each episode begins as the one before ended (arms only)',
+    )  # fmt: skip
     add_settings(evaluate, ArmConfig, 'arm.')
     add_settings(evaluate, TaskConfig, 'task.')
     add_settings(evaluate, RealismConfig, 'realism.')
@@ -169,7 +173,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     policy = OnnxPolicy(options.policy)
     problem = make_problem(_given(options))
     policy.spec.check_same(problem.spec, f'policy {options.policy}', 'the environment')
-    result = evaluate(problem.env, onnx_action(policy, policy.spec), options.episodes)
+    if options.continued and problem.chain is None:
+        raise ConfigError(f'--continued is for arms; {options.env} always begins anew')
+    act = onnx_action(policy, policy.spec)
+    result = evaluate(problem.env, act, options.episodes, options.continued)
     print(f'return   {result.mean_return:.2f} +- {result.std_return:.2f}')
     if not math.isnan(result.success_rate):
         print(f'success  {100 * result.success_rate:.0f} % of {result.episodes} episodes')

@@ -26,11 +26,23 @@ class Evaluation(NamedTuple):
     episodes: int
 
 
-def evaluate(env: gymnasium.Env[Any, Any], act: Act, episodes: int) -> Evaluation:
-    """Run episodes with the actions (n_act,) in [-1, 1] that `act` gives to observations."""
+def evaluate(
+    env: gymnasium.Env[Any, Any], act: Act, episodes: int, continued: bool = False
+) -> Evaluation:
+    """Run episodes with the actions (n_act,) in [-1, 1] that `act` gives to observations.
+
+    Args:
+        env: what the policy acts in.
+        act: the policy.
+        episodes: how many.
+        continued: begin each as the one before ended, from goal to goal as a robot does; for
+            an ArmEnv.
+    """
     returns, successes = [], []
+    observation: NDArray[np.float32] | None = None
     for episode in range(episodes):
-        observation, _ = env.reset(seed=FIRST_SEED + episode)
+        options = {'observation': observation} if continued and observation is not None else None
+        observation, _ = env.reset(seed=FIRST_SEED + episode, options=options)
         total, ended = 0.0, False
         info: dict[str, Any] = {}
         while not ended:

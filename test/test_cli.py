@@ -50,6 +50,8 @@ def test_train_evaluates_exports_and_says_where_everything_is(tmp_path):
     file = tmp_path / 'policy.onnx'
     measured = run('evaluate', file, '--episodes', '2', '--task.episode_steps', '10')
     assert measured.returncode == 0, measured.stderr
+    onwards = run('evaluate', file, '--episodes', '2', '--task.episode_steps', '10', '--continued')
+    assert onwards.returncode == 0, onwards.stderr
     of_network = re.findall(r'return +(\S+) ', again.stdout)[-1]
     of_file = re.findall(r'return +(\S+) ', measured.stdout)[-1]
     assert of_network == of_file

@@ -16,6 +16,7 @@ from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
 from sac_ros.envs.task import TABLE_CLEARANCE, Motion
 from sac_ros.errors import EnvError, SpecMismatch
+from sac_ros.evaluation import evaluate
 from sac_ros.spec import PolicySpec
 
 
@@ -64,6 +65,22 @@ def test_an_episode_can_begin_as_another_ended():
     env.reset(seed=1)
     assert (began[where['goal']] == env.goal.astype(np.float32)).all()
     assert (env.goal != before).all()
+
+
+def test_an_evaluation_can_go_from_goal_to_goal():
+    """With no torque the arm, which carries itself, stays where the first episode began."""
+    env = ArmEnv(TrainConfig(task=TaskConfig(episode_steps=2)))
+    at = env.policy_spec.slices()['joint_position']
+    for continued in (False, True):
+        began = []
+
+        def rest(observation, began=began):
+            began.append(observation[at])
+            return np.zeros(6, np.float32)
+
+        evaluate(env, rest, 3, continued)
+        stays = np.allclose(began, began[0], atol=1e-3)
+        assert stays == continued
 
 
 def test_an_episode_is_truncated_and_never_terminated():
