@@ -120,8 +120,8 @@ class SACConfig(Checked):
         0, 16,
     )  # fmt: skip
     n_atoms: int = setting(
-        51, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
-        'by squared error', 0, 1001,
+        -1, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
+        'by squared error; -1 for 0 with hindsight and 51 without', -1, 1001,
     )  # fmt: skip
     normalization: str = setting(
         'layer', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ)',
@@ -161,7 +161,7 @@ class SACConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_atoms == 1:
-            raise ConfigError('n_atoms must be 0 or at least 2: one atom holds one value alone')
+            raise ConfigError('n_atoms must be -1, 0 or at least 2: one atom holds one value alone')
         if self.dropout and self.normalization == 'batch':
             raise ConfigError(
                 'dropout and normalization batch exclude each other; set one of them'

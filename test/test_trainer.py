@@ -142,6 +142,14 @@ def test_episodes_of_an_arm_begin_as_the_last_ended_as_often_as_asked(tmp_path, 
     assert len(np.unique(split.observation[:, goals], axis=0)) == 20
 
 
+@pytest.mark.parametrize(('given', 'hindsight', 'atoms'), [(-1, 0, 51), (-1, 0.6, 0), (7, 0.6, 7)])
+def test_critics_have_atoms_where_there_is_no_hindsight(tmp_path, given, hindsight, atoms):
+    sac = dataclasses.replace(HIDDEN, n_atoms=given)
+    trainer = Trainer(config(tmp_path, sac=sac, hindsight=hindsight))
+    assert trainer.sac.config.n_atoms == atoms
+    assert trainer.state.critic['weights.2'].shape == (2, 8, atoms or 1)
+
+
 def test_two_updates_per_step(tmp_path):
     trainer = Trainer(config(tmp_path, steps=40, gradient_steps=2))
     trainer.run()
