@@ -161,7 +161,7 @@ class SACConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_atoms == 1:
-            raise ConfigError('n_atoms must be -1, 0 or at least 2: one atom holds one value alone')
+            raise ConfigError('n_atoms must be -1, 0 or at least 2: one atom holds one value')
         if self.dropout and self.normalization == 'batch':
             raise ConfigError(
                 'dropout and normalization batch exclude each other; set one of them'
