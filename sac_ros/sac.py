@@ -347,9 +347,8 @@ class SAC:
         features: Tensor,
         action: Tensor,
         uniform: Tensor | None = None,
-        moments: Moments | None = None,
     ) -> Tensor:
-        q = self._outputs(critic, features, action, uniform, moments)
+        q = self._outputs(critic, features, action, uniform)
         return categorical.expectation(q, critic[1]) if self.config.n_atoms else q
 
     def _outputs(
