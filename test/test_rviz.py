@@ -32,6 +32,10 @@ def publishers(graph, topic):
     return graph.node.get_publishers_info_by_topic(topic)
 
 
+def subscriptions(graph, topic):
+    return graph.node.get_subscriptions_info_by_topic(topic)
+
+
 def check(graph, wanted):
     graph.spin_until(
         lambda: all(publishers(graph, topic) for topic, *_ in wanted), timeout=60, what='topics'
@@ -48,9 +52,9 @@ def test_every_display_of_the_simulation_has_its_topic(graph):
     wanted = [item for item in topics() if not item[0].startswith(('/train_node', '/policy_node'))]
     assert {topic for topic, *_ in wanted} == {'/robot_description', '/sim_node/markers'}
     check(graph, wanted)
-    goal = graph.node.get_subscriptions_info_by_topic('/policy_node/goal')
     (clicked,) = (item for item in topics() if item[0] == '/policy_node/goal')
-    assert {info.topic_type for info in goal} == {clicked[1]}
+    graph.spin_until(lambda: subscriptions(graph, clicked[0]), what='the subscription of the goal')
+    assert {info.topic_type for info in subscriptions(graph, clicked[0])} == {clicked[1]}
     assert graph.stop(sim) == 0
 
 
