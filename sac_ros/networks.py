@@ -54,7 +54,8 @@ class Actor(nn.Module):
             x = F.relu(product(x, layer.weight.T, self.bf16) + layer.bias)
             x = self._normalized(x, i, moments)
         if not self.gsde:
-            mean, log_std = self.head(x).chunk(2, dim=-1)
+            both = (self.head.weight @ x.T).T + self.head.bias
+            mean, log_std = both.chunk(2, dim=-1)
             return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
         mean = self.head(x)
         std = self.log_std_matrix.clamp(LOG_STD_MIN, LOG_STD_MAX).exp()

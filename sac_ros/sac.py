@@ -73,8 +73,8 @@ class SAC:
     def noise(self, draw: torch.Generator) -> Noise:
         """Draw what the next update needs, on the CPU."""
         config = self.config
-        shape = (2, config.batch_size, self.spec.n_action)
-        next_action, action = torch.randn(shape, generator=draw)
+        shape = (2, self.spec.n_action, config.batch_size)
+        next_action, action = torch.randn(shape, generator=draw).mT
         chosen = uniform = nearby = None
         if config.subset:
             chosen = torch.randperm(config.n_critics, generator=draw)[: config.target_critics]
