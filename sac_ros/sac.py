@@ -73,6 +73,7 @@ class SAC:
     def noise(self, draw: torch.Generator) -> Noise:
         """Draw what the next update needs, on the CPU."""
         config = self.config
+        # Laid out by action, so that the compiler has whole vectors for exponentials of actions.
         shape = (2, self.spec.n_action, config.batch_size)
         next_action, action = torch.randn(shape, generator=draw).mT
         chosen = uniform = nearby = None
