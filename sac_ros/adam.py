@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -44,7 +43,7 @@ def adam_step(
     second = {k: torch.lerp(v, gradient[k].square(), 1 - BETA2) for k, v in state.second.items()}
     # As exponentials, whose results the compiler keeps: other scalar arithmetic it puts inside the
     # loop over the parameters, where two powers took half the time of the step.
-    rate = (math.log(learning_rate) - torch.log1p(-(beta1**steps))).exp().float()
+    rate = (learning_rate * (-torch.log1p(-(beta1**steps))).exp()).float()
     root = (0.5 * torch.log1p(-(BETA2**steps))).exp().float()
     new = {
         k: p - rate * first[k] / (second[k].sqrt() / root + EPSILON) for k, p in parameters.items()

@@ -100,7 +100,7 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
     assert [record.message[:25] for record in warned] == ['cannot compile the update']
 
 
-@pytest.mark.parametrize('beta1', [0.5, 0.9])
+@pytest.mark.parametrize('beta1', [0.0, 0.5, 0.9])
 def test_adam_matches_torchs(beta1):
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     torchs = torch.optim.Adam([parameter], lr=1e-3, betas=(beta1, 0.999))
