@@ -104,13 +104,19 @@ PRESETS = {
 }
 
 
+ATOMS = 51  # as in C51
+
+
 @dataclass(frozen=True)
 class SACConfig(Checked):
     """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 20 Hz."""
 
     hidden: int = setting(256, 'units in each of the two hidden layers', 8, 4096)
     learning_rate: float = setting(1e-3, 'step size of Adam for actor, critics, temperature', 0, 1)
-    adam_beta1: float = setting(0.9, "Adam's memory of the gradient (CrossQ: 0.5)", 0, 0.999)
+    adam_beta1: float = setting(
+        -1.0, "Adam's memory of the gradient; -1 for 0.5 with normalization batch, else 0.9",
+        -1, 0.999,
+    )  # fmt: skip
     gamma: float = setting(0.95, 'discount per action', 0, 0.99999)
     tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
     batch_size: int = setting(128, 'transitions per update', 1, 65_536)
@@ -124,8 +130,9 @@ class SACConfig(Checked):
         'by squared error; -1 for 0 with hindsight and 51 without', -1, 1001,
     )  # fmt: skip
     normalization: str = setting(
-        'layer', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ)',
-        choices=('none', 'layer', 'batch'),
+        'auto', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ); '
+        'auto for layer with hindsight or dropout and batch without',
+        choices=('auto', 'none', 'layer', 'batch'),
     )  # fmt: skip
     dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
     normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
@@ -158,13 +165,27 @@ class SACConfig(Checked):
         """Whether the target takes a random subset of the critics."""
         return 0 < self.target_critics < self.n_critics
 
+    def resolved(self, hindsight: bool) -> SACConfig:
+        """Return it with n_atoms, normalization and adam_beta1 chosen where that was left open."""
+        normalization, n_atoms, beta1 = self.normalization, self.n_atoms, self.adam_beta1
+        if normalization == 'auto':
+            normalization = 'layer' if hindsight or self.dropout else 'batch'
+        if n_atoms < 0:
+            n_atoms = 0 if hindsight else ATOMS
+        if beta1 < 0:
+            beta1 = 0.5 if normalization == 'batch' else 0.9
+        return dataclasses.replace(
+            self, normalization=normalization, n_atoms=n_atoms, adam_beta1=beta1
+        )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_atoms == 1:
             raise ConfigError('n_atoms must be -1, 0 or at least 2: one atom holds one value')
         if self.dropout and self.normalization == 'batch':
             raise ConfigError(
-                'dropout and normalization batch exclude each other; set one of them'
+                'dropout and batch normalization exclude each other; '
+                'with dropout set normalization to layer or none'
             )
 
 

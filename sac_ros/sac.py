@@ -31,7 +31,7 @@ class SAC:
     def __init__(self, spec: PolicySpec, chain: Chain | None, config: SACConfig) -> None:
         if config.bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             config = dataclasses.replace(config, bf16=False)  # it would be slower, not faster
-        config = dataclasses.replace(config, n_atoms=max(config.n_atoms, 0))
+        config = config.resolved(hindsight=True)
         self.spec, self.chain, self.config = spec, chain, config
         self.features = Features(spec, chain)
         self.target_entropy = -config.target_entropy_scale * spec.n_action

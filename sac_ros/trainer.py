@@ -7,7 +7,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +30,6 @@ from sac_ros.settings import flatten
 from sac_ros.spec import PolicySpec, Transition
 from sac_ros.training_log import TrainingLog
 
-ATOMS = 51  # as in C51
 EPISODES = 10**6  # more than any run has, so that seeds of two runs stay apart
 RECENT = 20  # episodes that the running figures average over
 RATE_SECONDS = 20.0  # [s] that rates are taken over
@@ -72,9 +70,7 @@ class Trainer:
         if self._hindsight is not None and config.sac.n_step > 1:
             raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
         self._eval_env = make_problem(config).env
-        sac = config.sac
-        if sac.n_atoms < 0:
-            sac = replace(sac, n_atoms=ATOMS if self._hindsight is None else 0)
+        sac = config.sac.resolved(hindsight=self._hindsight is not None)
         self.sac = SAC(self.spec, chain, sac)
         self.state = self.sac.initialize(config.seed, config.device)
         self._update, self._update_critics = self.sac.update, self.sac.update_critics

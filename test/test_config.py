@@ -2,7 +2,7 @@
 
 import pytest
 
-from sac_ros.config import ArmConfig, TrainConfig
+from sac_ros.config import ArmConfig, SACConfig, TrainConfig
 from sac_ros.errors import ConfigError
 from sac_ros.settings import build, flatten, settings
 
@@ -17,6 +17,21 @@ def test_sac_is_the_algorithm_with_the_usual_values():
     assert (config.gradient_steps, config.sac.batch_size, config.sac.n_critics) == (1, 256, 2)
     assert (config.sac.normalization, config.sac.normalize_observation) == ('none', False)
     assert (config.hindsight, config.sac.actor_average, config.sac.bf16) == (0.0, 1.0, False)
+
+
+@pytest.mark.parametrize(
+    ('hindsight', 'given', 'wanted'),
+    [
+        (True, {}, ('layer', 0, 0.9)),
+        (False, {}, ('batch', 51, 0.5)),
+        (False, {'dropout': 0.01}, ('layer', 51, 0.9)),
+        (True, {'normalization': 'batch'}, ('batch', 0, 0.5)),
+        (False, {'normalization': 'none', 'n_atoms': 7, 'adam_beta1': 0.0}, ('none', 7, 0.0)),
+    ],
+)
+def test_what_is_left_open_depends_on_hindsight(hindsight, given, wanted):
+    config = SACConfig(**given).resolved(hindsight)
+    assert (config.normalization, config.n_atoms, config.adam_beta1) == wanted
 
 
 def test_what_is_given_replaces_the_presets_value_even_if_it_is_the_default():
@@ -43,7 +58,7 @@ def test_presets_name_settings_that_exist():
     [
         ({'preset': 'slow'}, r"'slow'.*fast, sac"),
         ({'sac.gama': 0.9}, r"unknown setting 'sac.gama'"),
-        ({'sac.dropout': 0.1, 'sac.normalization': 'batch'}, 'set one of them'),
+        ({'sac.dropout': 0.1, 'sac.normalization': 'batch'}, 'set normalization to layer or none'),
         ({'sac.n_atoms': 1}, 'at least 2'),
         ({'hindsight': 2.0}, r'hindsight.*\[0, 1\]'),
     ],
