@@ -66,7 +66,8 @@ def load_checkpoint(path: Path, like: LearnerState) -> tuple[LearnerState, dict[
             shape = 'nothing' if found is None else str(found.shape)
             raise CheckpointError(
                 f'{path}: {name} should have shape {tuple(value.shape)}, the file has {shape}; '
-                f'give the network sizes that this run began with, or another --run_dir'
+                f'give the sac.hidden, sac.normalization, sac.n_atoms that this run began with, '
+                f'or another --run_dir'
             )
         flat[name] = torch.from_numpy(found).to(value.device)
     return _unflatten(like, flat), notes
