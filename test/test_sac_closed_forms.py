@@ -134,7 +134,8 @@ def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics,
 
 OPTIONS = {
     'layer': {'normalization': 'layer'},
-    'batch': {'normalization': 'batch', 'learning_rate': 2e-3},
+    # Without a target network and with a beta1 of 0.5 the values wander off now and then.
+    'batch': {'normalization': 'batch', 'learning_rate': 2e-3, 'adam_beta1': 0.9},
     'subset': {'n_critics': 4, 'target_critics': 2},
     'normalize': {'normalize_observation': True},
     'atoms': {'n_atoms': 101},
