@@ -49,7 +49,7 @@ setup(
     maintainer='sac_ros maintainers',
     maintainer_email='maintainers@sac-ros.example',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['models/*']},
+    package_data={NAME: ['models/*', '*.cpp']},
     data_files=DATA,
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.20'],

@@ -93,7 +93,7 @@ def measure(settings: dict[str, Any], seconds: float) -> dict[str, float]:
     """Learn beside a collector for as long; returns rates and lateness."""
     sac, state = learner_of(settings)
     config, rng, draw = sac.config, np.random.default_rng(0), torch.Generator().manual_seed(0)
-    compiler = Compiler()
+    compiler = Compiler(bf16=config.bf16)
     whole, critics = compiler(sac.update), compiler(sac.update_critics)
     shared = {name: value.clone().share_memory_() for name, value in state.actor.items()}
     here, there = multiprocessing.Pipe()

@@ -16,8 +16,10 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ['OMP_NUM_THREADS'] = '2' if '--two' in sys.argv else '1'  # before anyone looks
@@ -32,12 +34,13 @@ from torch import nn
 
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
+from sac_ros.replay import ReplayWriter
 from sac_ros.sac import SAC
 from sac_ros.sac_state import LearnerState
 from sac_ros.settings import build
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
-N_OBS, N_ACT, BATCH, HIDDEN = 23, 7, 256, 256
+N_OBS, N_ACT, BATCH, HIDDEN, STORED = 23, 7, 256, 256, 1_000
 Run = Callable[[int], None]  # does as many updates
 
 
@@ -55,30 +58,38 @@ def spec() -> PolicySpec:
     )
 
 
-def draw() -> Transition:
-    """Return a batch; drawing it counts for every contestant."""
+def transitions(n: int) -> Transition:
+    """Return as many transitions of random numbers."""
     return Transition(
-        torch.randn(BATCH, N_OBS),
-        torch.rand(BATCH, N_ACT) * 2 - 1,
-        torch.randn(BATCH),
-        torch.zeros(BATCH),
-        torch.randn(BATCH, N_OBS),
+        torch.randn(n, N_OBS),
+        torch.rand(n, N_ACT) * 2 - 1,
+        torch.randn(n),
+        torch.zeros(n),
+        torch.randn(n, N_OBS),
     )
 
 
-def ours(compile: bool, **settings: Any) -> Run:
-    """Our update, eager or compiled."""
+def ours(compile: bool, folder: Path, **settings: Any) -> Run:
+    """Our update, eager or compiled, batches drawn from our replay on disk."""
     usual = {f'sac.{k}': v for k, v in {'hidden': HIDDEN, 'batch_size': BATCH, **settings}.items()}
     sac = SAC(spec(), None, build(TrainConfig, {'preset': 'sac', **usual}).sac)
-    compiler = Compiler() if compile else lambda function: function
+    compiler = Compiler(bf16=sac.config.bf16) if compile else lambda function: function
     update, update_critics = compiler(sac.update), compiler(sac.update_critics)
     holder: list[LearnerState] = [sac.initialize(0)]
     generator = torch.Generator().manual_seed(0)
 
+    replay = ReplayWriter(tempfile.mkdtemp(dir=folder), spec())
+    rng = np.random.default_rng(0)
+    for row in zip(*(part.numpy() for part in transitions(STORED)), strict=True):
+        replay.append(Transition(*row), truncated=False)
+    rows = np.empty((BATCH, replay.words), np.float32)
+
     def run(n: int) -> None:
         for i in range(n):
+            batch = replay.sample(BATCH, rng, rows)
+            tensors = Transition(*(torch.from_numpy(part) for part in batch))
             chosen = update if i % sac.config.policy_delay == 0 else update_critics
-            holder[0], _ = chosen(holder[0], draw(), sac.noise(generator))
+            holder[0], _ = chosen(holder[0], tensors, sac.noise(generator))
 
     return run
 
@@ -102,10 +113,10 @@ class Blank(gymnasium.Env):  # type: ignore[type-arg]
 def library(name: str) -> Run:
     """Learn with Stable-Baselines3 or SBX, batches drawn from their own filled buffer."""
     sac = importlib.import_module(name).SAC
-    model = sac('MlpPolicy', Blank(), learning_starts=1_000, device='cpu', seed=0) if (
+    model = sac('MlpPolicy', Blank(), learning_starts=STORED, device='cpu', seed=0) if (
         name == 'stable_baselines3'
-    ) else sac('MlpPolicy', Blank(), learning_starts=1_000, seed=0)  # fmt: skip
-    model.learn(1_002)
+    ) else sac('MlpPolicy', Blank(), learning_starts=STORED, seed=0)  # fmt: skip
+    model.learn(STORED + 2)
 
     def run(n: int) -> None:
         model.train(gradient_steps=n, batch_size=BATCH)
@@ -146,9 +157,12 @@ def eager() -> Run:
         loss.backward()
         optimizer.step()
 
+    stored = transitions(STORED)
+
     def run(n: int) -> None:
         for _ in range(n):
-            b, alpha = draw(), log_alpha.exp().detach()
+            chosen = torch.randint(STORED, (BATCH,))
+            b, alpha = Transition(*(part[chosen] for part in stored)), log_alpha.exp().detach()
             with torch.no_grad():
                 a, log_prob = sample(b.next_observation)
                 y = b.reward + 0.99 * (least(targets, b.next_observation, a) - alpha * log_prob)
@@ -189,20 +203,26 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='fewer rounds')
     parser.add_argument('--two', action='store_true', help='two threads for everyone')
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        compare(options, Path(folder))
+
+
+def compare(options: argparse.Namespace, folder: Path) -> None:
+    """Let everybody take turns."""
     rounds, each = (4, 40) if options.quick else (12, 100)
     torch.set_num_threads(2 if options.two else 1)
     torch.manual_seed(0)
     contestants: dict[str, Run] = {'limit': products(), 'eager loop': eager()}
-    contestants['ours, eager'] = ours(False)
+    contestants['ours, eager'] = ours(False, folder)
     began = time.perf_counter()
-    contestants['ours, compiled'] = ours(True)
+    contestants['ours, compiled'] = ours(True, folder)
     contestants['ours, compiled'](1)
     compile_s = time.perf_counter() - began
     if not options.quick:
-        contestants['ours, bf16'] = ours(True, bf16=True)
+        contestants['ours, bf16'] = ours(True, folder, bf16=True)
         droq = {'normalization': 'layer', 'dropout': 0.01, 'policy_delay': 20}
-        contestants['ours, DroQ'] = ours(True, **droq)
-        contestants['ours, DroQ, bf16'] = ours(True, **droq, bf16=True)
+        contestants['ours, DroQ'] = ours(True, folder, **droq)
+        contestants['ours, DroQ, bf16'] = ours(True, folder, **droq, bf16=True)
     for name in ('stable_baselines3', 'sbx'):
         if importlib.util.find_spec(name):
             contestants[name] = library(name)

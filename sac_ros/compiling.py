@@ -13,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch.utils._pytree import tree_map_only
 
+from sac_ros.products import Products
+
 log = logging.getLogger(__name__)
 
 P = ParamSpec('P')
@@ -27,21 +29,32 @@ class Compiler:
     that is not checked, because the check takes a twentieth of an update.
     """
 
-    def __init__(self, device: str = 'cpu') -> None:
+    def __init__(self, device: str = 'cpu', bf16: bool = False) -> None:
+        """Compile nothing yet.
+
+        Args:
+            device: where the functions run, cpu or cuda.
+            bf16: round the factors of matrix products to bfloat16, where that is faster.
+        """
         self.seconds = 0.0  # spent on first calls, compiling or reading what is cached
         self.ready = self.failed = False
         # Worker processes would hear Ctrl-C too, and one graph gives them nothing to share.
         os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')
         cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
         os.environ.setdefault(CACHE, str(cache / 'sac_ros' / 'inductor'))
-        # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
         self._cuda = device == 'cuda'
-        self._options: dict[str, Any] = {'guard_filter_fn': lambda guards: [False] * len(guards)}
-        self._options['triton.cudagraphs' if self._cuda else 'cpp_wrapper'] = True
+        self._products = Products.of(device, bf16)
 
     def _compile(self, function: Callable[P, R]) -> Callable[P, R]:
+        self._products.load()
+        # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
+        options: dict[str, Any] = {
+            'guard_filter_fn': lambda guards: [False] * len(guards),
+            'post_grad_custom_pre_pass': self._products,
+            'triton.cudagraphs' if self._cuda else 'cpp_wrapper': True,
+        }
         fast: Callable[P, R] = torch.compile(
-            _own(function), fullgraph=True, dynamic=False, options=self._options
+            _own(function), fullgraph=True, dynamic=False, options=options
         )
         if not self._cuda:
             return fast
@@ -56,18 +69,18 @@ class Compiler:
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return the function as one graph; where that fails, warn once and run it eagerly."""
-        fast = self._compile(function)
-        called = False
+        fast: Callable[P, R] | None = None
 
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            nonlocal called
+            nonlocal fast
             if self.failed:
                 return function(*args, **kwargs)
-            if called:
+            if fast is not None:
                 return fast(*args, **kwargs)
             began = time.monotonic()
             try:
-                result = fast(*args, **kwargs)
+                compiled = self._compile(function)
+                result = compiled(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 (a compiler can fail in any way)
                 reason = str(error).strip().splitlines()[:1]
                 log.warning('cannot compile the update, going on without: %s', *reason)
@@ -75,7 +88,7 @@ class Compiler:
                 return function(*args, **kwargs)
             finally:
                 self.seconds += time.monotonic() - began
-            self.ready = called = True
+            self.ready, fast = True, compiled
             return result
 
         return call

@@ -157,7 +157,8 @@ class SACConfig(Checked):
     caps_sigma: float = setting(0.05, 'how far such states lie apart, in features', 0, 10)
     bf16: bool = setting(
         True,
-        'round the factors of matrix products to bfloat16, where the processor is made for it',
+        'round the factors of matrix products of the compiled update to bfloat16, where the '
+        'processor is made for it',
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Parts of networks: normalisation, dropout's masks, matrix products in bfloat16."""
+"""Parts of networks: normalisation, dropout's masks."""
 
 from __future__ import annotations
 
@@ -85,13 +85,6 @@ class Normalizer(nn.Module):
             'variance': variance + share * (1 - share) * jump.square(),
             'count': count,
         }
-
-
-def product(x: Tensor, weight: Tensor, bf16: bool) -> Tensor:
-    """Return the matrix product, or several at once; factors rounded to bfloat16 if asked."""
-    if bf16:
-        return (x.bfloat16() @ weight.bfloat16()).float()
-    return x @ weight
 
 
 def keep_mask(uniform: Tensor, width: int, rate: float) -> Tensor:

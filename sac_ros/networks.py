@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sac_ros.config import SACConfig
 from sac_ros.features import Features
-from sac_ros.layers import BatchRenorm, LayerNorm, Moments, Normalizer, keep_mask, product
+from sac_ros.layers import BatchRenorm, LayerNorm, Moments, Normalizer, keep_mask
 from sac_ros.spec import PolicySpec
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
@@ -27,7 +27,7 @@ class Actor(nn.Module):
 
     def __init__(self, n_features: int, n_action: int, config: SACConfig) -> None:
         super().__init__()
-        hidden, self.bf16 = config.hidden, config.bf16
+        hidden = config.hidden
         self.gsde = config.exploration == 'gsde'
         batch_norm = config.normalization == 'batch'
         self.norms = nn.ModuleList(
@@ -51,7 +51,7 @@ class Actor(nn.Module):
         """
         x = self._normalized(features, 0, moments)
         for i, layer in enumerate((self.hidden1, self.hidden2), 1):
-            x = F.relu(product(x, layer.weight.T, self.bf16) + layer.bias)
+            x = F.relu(x @ layer.weight.T + layer.bias)
             x = self._normalized(x, i, moments)
         if not self.gsde:
             # The few rows of the head on the left: twice as fast as its few columns on the right.
@@ -81,7 +81,7 @@ class Critics(nn.Module):
     def __init__(self, n_features: int, n_action: int, config: SACConfig) -> None:
         super().__init__()
         n, hidden = config.n_critics, config.hidden
-        self.dropout, self.bf16 = config.dropout, config.bf16
+        self.dropout = config.dropout
         sizes = (n_features + n_action, hidden, hidden, config.n_atoms or 1)
         self.n_atoms = config.n_atoms
         if config.n_atoms:
@@ -121,7 +121,7 @@ class Critics(nn.Module):
         x = x.expand(self.weights[0].shape[0], *x.shape)
         for i in range(2):
             x = self._batch_normalized(x, i, moments)
-            x = product(x, self.weights[i], self.bf16) + self.biases[i]
+            x = x @ self.weights[i] + self.biases[i]
             if self.dropout and uniform is not None:
                 x = x * keep_mask(uniform[i], x.shape[-1], self.dropout)
             if len(self.layer_norms):
@@ -130,7 +130,7 @@ class Critics(nn.Module):
         x = self._batch_normalized(x, 2, moments)
         q: Tensor
         if self.n_atoms:
-            q = product(x, self.weights[2], self.bf16) + self.biases[2]
+            q = x @ self.weights[2] + self.biases[2]
             return q
         # One output: a weighted sum is faster than a matrix product with one column.
         q = (x * self.weights[2].transpose(1, 2)).sum(-1) + self.biases[2].squeeze(-1)

@@ -6,7 +6,6 @@ papers add is a setting each (`SACConfig`) and a line or two here.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import torch
@@ -29,16 +28,11 @@ class SAC:
     """The networks and equations of Soft Actor-Critic for one specification; it holds no state."""
 
     def __init__(self, spec: PolicySpec, chain: Chain | None, config: SACConfig) -> None:
-        if config.bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            config = dataclasses.replace(config, bf16=False)  # it would be slower, not faster
         config = config.resolved(hindsight=True)
         self.spec, self.chain, self.config = spec, chain, config
         self.features = Features(spec, chain)
         self.target_entropy = -config.target_entropy_scale * spec.n_action
         self._actor, self._critics = self._new_actor(), self._new_critics()
-        # Acting is exact, as the exported policy is: rounding pays in large batches alone.
-        self._exact = dataclasses.replace(config, bf16=False)
-        self._acting = Actor(self.features.size, spec.n_action, self._exact)
         self._normalizer = Normalizer(self.features.size)
         self._has_target = config.normalization != 'batch'
 
@@ -116,12 +110,12 @@ class SAC:
         temperature, temperature_adam = self._descend(
             state.temperature, gradient, state.temperature_adam
         )
+        share = self.config.actor_average
         state = state._replace(
             actor=actor,
-            average_actor={
-                k: torch.lerp(v, actor[k], self.config.actor_average)
-                for k, v in state.average_actor.items()
-            },
+            average_actor=actor
+            if share == 1
+            else {k: torch.lerp(v, actor[k], share) for k, v in state.average_actor.items()},
             actor_adam=actor_adam,
             temperature=temperature,
             temperature_adam=temperature_adam,
@@ -285,9 +279,9 @@ class SAC:
         actor = state.average_actor if noise is None else state.actor
         acting = (actor, state.running.actor)
         if self.config.exploration == 'gsde':
-            mean, _ = functional_call(self._acting, acting, (features, noise))
+            mean, _ = functional_call(self._actor, acting, (features, noise))
             return torch.tanh(mean)
-        mean, log_std = functional_call(self._acting, acting, (features,))
+        mean, log_std = functional_call(self._actor, acting, (features,))
         return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
 
     def assess(
@@ -310,9 +304,7 @@ class SAC:
     def distribution(self, state: LearnerState, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log_std (B, n_act) of the action before the tanh."""
         acting = (state.actor, state.running.actor)
-        mean, log_std = functional_call(
-            self._acting, acting, (self._features(state, observation),)
-        )
+        mean, log_std = functional_call(self._actor, acting, (self._features(state, observation),))
         return mean, log_std
 
     def value(self, state: LearnerState, observation: Tensor, action: Tensor) -> Tensor:
@@ -322,7 +314,7 @@ class SAC:
 
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""
-        actor = Actor(self.features.size, self.spec.n_action, self._exact)
+        actor = self._new_actor()
         actor.load_state_dict(state.average_actor | state.running.actor)
         normalizer = None
         if state.running.observation:

@@ -74,7 +74,7 @@ class Trainer:
         self.sac = SAC(self.spec, chain, sac)
         self.state = self.sac.initialize(config.seed, config.device)
         self._update, self._update_critics = self.sac.update, self.sac.update_critics
-        self.compiler = Compiler(config.device)
+        self.compiler = Compiler(config.device, config.sac.bf16)
         if config.compile:
             self._update = self.compiler(self.sac.update)
             self._update_critics = self.compiler(self.sac.update_critics)

@@ -31,6 +31,7 @@ FLOORS = {
         'sac_state',
         'adam',
         'compiling',
+        'products',
         'exploration',
         'hindsight',
         'export',

@@ -87,7 +87,7 @@ def test_log_probability_equals_torchs_own_far_into_the_tails():
 
 
 def critics(normalization, n=3, **settings):
-    values = {'n_critics': n, 'hidden': 8, 'n_atoms': 0, 'bf16': False}
+    values = {'n_critics': n, 'hidden': 8, 'n_atoms': 0}
     values['normalization'] = normalization
     return Critics(4, 2, SACConfig(**(values | settings)))
 
@@ -148,15 +148,6 @@ def test_dropout_touches_training_alone():
     uniform = torch.rand(2, 3, 5 + 8)
     assert torch.equal(networks(features, action), networks(features, action))
     assert not torch.equal(networks(features, action, uniform), networks(features, action))
-
-
-def test_rounded_factors_change_values_by_no_more_than_bfloat16_does():
-    features, action = torch.randn(64, 4), torch.randn(64, 2)
-    exact = critics('none', hidden=64)
-    rounded = critics('none', hidden=64, bf16=True)
-    rounded.load_state_dict(exact.state_dict())
-    difference = (exact(features, action) - rounded(features, action)).abs().max()
-    assert 0 < difference < 0.02
 
 
 def test_the_normalizer_holds_the_moments_of_all_it_saw():

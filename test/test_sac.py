@@ -53,7 +53,7 @@ def equal(one, other):
 
 PLAIN = SACConfig(
     hidden=16, batch_size=64, normalization='none', normalize_observation=False, n_atoms=0,
-    actor_average=1.0, bf16=False,
+    actor_average=1.0,
 )  # fmt: skip
 SMALL = dataclasses.replace(PLAIN, batch_size=32)
 

@@ -15,7 +15,7 @@ from sac_ros.sac import SAC
 from sac_ros.sac_state import Noise, Step
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
-PLAIN = SACConfig(normalization='none', normalize_observation=False, n_atoms=0, bf16=False)
+PLAIN = SACConfig(normalization='none', normalize_observation=False, n_atoms=0)
 ACTIONS = np.linspace(-1, 1, 20_003)[1:-1]  # the open interval, for numerical integration
 
 
