@@ -2,7 +2,8 @@
 
 Every run is a process of its own whose curve lands in a file below --runs, so that an interrupted
 benchmark goes on where it was. Curves of peers that were measured before are read from
-results/stable_baselines3.json and not run again.
+results/stable_baselines3.json and not run again. Those measured here replace what
+results/curves.json held of the same run; the table shows all that is there.
 
     pip install -e '.[train,bench]'
     python benchmarks/sample_efficiency.py [--quick] [--jobs 2] [--only PATTERN] [--wall]
@@ -31,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / 'results'
+KEPT = RESULTS / 'curves.json'  # every curve measured last, by task, algorithm and seed
 FIRST_SEED, EPISODES = 1000, 20  # of an evaluation, the same for everyone
 OURS, PEERS = ('fast', 'fast-fp32', 'sac'), ('sb3-sac', 'sb3-ppo', 'sbx-crossq')
 
@@ -60,13 +62,14 @@ TASKS = {
     'arm': Task(
         'arm-reach',
         1_000,
-        {'fast': 4_000, 'fast-fp32': 4_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
+        {'fast': 6_000, 'fast-fp32': 4_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
     ),
     'reacher': Task(
         'Reacher-v5',
         625,
         {
             'fast': 10_000,
+            'fast-fp32': 7_500,
             'sac': 10_000,
             'sb3-sac': 50_000,
             'sb3-ppo': 50_000,
@@ -237,11 +240,12 @@ def run_all(options: argparse.Namespace, curves: Curves) -> None:
             process.terminate()
 
 
-def gather(options: argparse.Namespace, curves: Curves) -> None:
-    """Add the curves of finished runs."""
-    for file in sorted(options.runs.glob('*-*-?.json')):
-        name, _, algorithm = file.stem[:-2].partition('-')
-        curves.setdefault((name, algorithm), []).append(read(file))
+def gather(options: argparse.Namespace, curves: Curves, kept: dict[str, Curve]) -> None:
+    """Add the curves of finished runs to those that were kept, and all of them to `curves`."""
+    kept |= {file.stem: read(file) for file in options.runs.glob('*-*-?.json')}
+    for run, curve in sorted(kept.items()):
+        name, _, algorithm = run[:-2].partition('-')
+        curves.setdefault((name, algorithm), []).append([Point(*row) for row in curve])
 
 
 def at(curves: list[Curve], step: int) -> NDArray[np.float64]:
@@ -451,7 +455,10 @@ def main() -> None:
     before = json.loads(file.read_text()) if file.exists() else {}
     if not options.wall:
         run_all(options, curves)
-    gather(options, curves)
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    gather(options, curves, kept)
+    rows = [f'"{run}": {json.dumps(kept[run])}' for run in sorted(kept)]
+    KEPT.write_text('{' + ',\n'.join(rows) + '}\n')
     result = figures(curves) | {'wall': before.get('wall')}
     if options.wall:
         result['wall'] = wall(options, curves)
@@ -479,7 +486,7 @@ def quick(options: argparse.Namespace) -> None:
         options.only, options.every = 'reacher-*', 300
         curves: Curves = {}
         run_all(options, curves)
-        gather(options, curves)
+        gather(options, curves, {})
     print(table(curves))
     print(json.dumps(figures(curves)))
 
