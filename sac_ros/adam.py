@@ -17,7 +17,7 @@ class AdamState(NamedTuple):
 
     first: Parameters
     second: Parameters
-    steps: Tensor  # () so far, float64 so that the correction of the bias stays exact
+    steps: Tensor  # () so far, int64: torch 2.13 does not write a float64 () in place
 
 
 def adam_state(parameters: Parameters) -> AdamState:
@@ -26,7 +26,7 @@ def adam_state(parameters: Parameters) -> AdamState:
     return AdamState(
         {name: torch.zeros_like(value) for name, value in parameters.items()},
         {name: torch.zeros_like(value) for name, value in parameters.items()},
-        torch.zeros((), dtype=torch.float64, device=device),
+        torch.zeros((), dtype=torch.int64, device=device),
     )
 
 
@@ -43,8 +43,9 @@ def adam_step(
     second = {k: torch.lerp(v, gradient[k].square(), 1 - BETA2) for k, v in state.second.items()}
     # As exponentials, whose results the compiler keeps: other scalar arithmetic it puts inside the
     # loop over the parameters, where two powers took half the time of the step.
-    rate = (learning_rate * (-torch.log1p(-(beta1**steps))).exp()).float()
-    root = (0.5 * torch.log1p(-(BETA2**steps))).exp().float()
+    exact = steps.double()
+    rate = (learning_rate * (-torch.log1p(-(beta1**exact))).exp()).float()
+    root = (0.5 * torch.log1p(-(BETA2**exact))).exp().float()
     new = {
         k: p - rate * first[k] / (second[k].sqrt() / root + EPSILON) for k, p in parameters.items()
     }

@@ -69,7 +69,7 @@ def load_checkpoint(path: Path, like: LearnerState) -> tuple[LearnerState, dict[
                 f'give the sac.hidden, sac.normalization, sac.n_atoms that this run began with, '
                 f'or another --run_dir'
             )
-        flat[name] = torch.from_numpy(found).to(value.device)
+        flat[name] = torch.from_numpy(found).to(value)
     return _unflatten(like, flat), notes
 
 

@@ -66,7 +66,7 @@ class Normalizer(nn.Module):
         super().__init__()
         self.register_buffer('mean', torch.zeros(n_features))
         self.register_buffer('variance', torch.ones(n_features))
-        self.register_buffer('count', torch.zeros((), dtype=torch.float64))
+        self.register_buffer('count', torch.zeros((), dtype=torch.int64))
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (B, n_features); nothing leaves [-10, 10]."""

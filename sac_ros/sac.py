@@ -54,7 +54,7 @@ class SAC:
             observed = dict(normalizer.named_buffers())
         return LearnerState(
             of_actor,
-            {k: v.clone() for k, v in of_actor.items()},
+            {k: v.clone() for k, v in of_actor.items() if self.config.actor_average < 1},
             of_critics,
             target,
             temperature,
@@ -110,12 +110,12 @@ class SAC:
         temperature, temperature_adam = self._descend(
             state.temperature, gradient, state.temperature_adam
         )
-        share = self.config.actor_average
         state = state._replace(
             actor=actor,
-            average_actor=actor
-            if share == 1
-            else {k: torch.lerp(v, actor[k], share) for k, v in state.average_actor.items()},
+            average_actor={
+                k: torch.lerp(v, actor[k], self.config.actor_average)
+                for k, v in state.average_actor.items()
+            },
             actor_adam=actor_adam,
             temperature=temperature,
             temperature_adam=temperature_adam,
@@ -276,7 +276,7 @@ class SAC:
                 to draw one of the current actor, with gSDE (hidden, n_act).
         """
         features = self._features(state, observation)
-        actor = state.average_actor if noise is None else state.actor
+        actor = self._deployed(state) if noise is None else state.actor
         acting = (actor, state.running.actor)
         if self.config.exploration == 'gsde':
             mean, _ = functional_call(self._actor, acting, (features, noise))
@@ -315,12 +315,15 @@ class SAC:
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""
         actor = self._new_actor()
-        actor.load_state_dict(state.average_actor | state.running.actor)
+        actor.load_state_dict(self._deployed(state) | state.running.actor)
         normalizer = None
         if state.running.observation:
             normalizer = Normalizer(self.features.size)
             normalizer.load_state_dict(state.running.observation)
         return Policy(self.spec, Features(self.spec, self.chain), normalizer, actor).eval()
+
+    def _deployed(self, state: LearnerState) -> Parameters:
+        return state.average_actor or state.actor
 
     def _new_actor(self) -> Actor:
         return Actor(self.features.size, self.spec.n_action, self.config)

@@ -22,7 +22,8 @@ class LearnerState(NamedTuple):
     """Everything that an update reads and writes."""
 
     actor: Parameters
-    average_actor: Parameters  # its running mean (Polyak), which is deployed
+    average_actor: Parameters  # its running mean (Polyak), which is deployed; empty if it is the
+    # actor itself
     critic: Parameters
     target_critic: Parameters  # empty with batch renormalisation
     temperature: Parameters  # one entry, log_alpha ()

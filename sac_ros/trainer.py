@@ -25,7 +25,8 @@ from sac_ros.exploration import Exploration
 from sac_ros.export import export_policy
 from sac_ros.hindsight import Hindsight
 from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
-from sac_ros.sac import SAC
+from sac_ros.sac import SAC, Metrics
+from sac_ros.sac_state import LearnerState
 from sac_ros.settings import flatten
 from sac_ros.spec import PolicySpec, Transition
 from sac_ros.training_log import TrainingLog
@@ -73,11 +74,13 @@ class Trainer:
         sac = config.sac.resolved(hindsight=self._hindsight is not None)
         self.sac = SAC(self.spec, chain, sac)
         self.state = self.sac.initialize(config.seed, config.device)
-        self._update, self._update_critics = self.sac.update, self.sac.update_critics
+        self._updates: tuple[Callable[..., tuple[LearnerState, Metrics]], ...] = (
+            self.sac.update,
+            self.sac.update_critics,
+        )
         self.compiler = Compiler(config.device, config.sac.bf16)
         if config.compile:
-            self._update = self.compiler(self.sac.update)
-            self._update_critics = self.compiler(self.sac.update_critics)
+            self._updates = tuple(self.compiler(update) for update in self._updates)
         self._numpy_rng = np.random.default_rng(config.seed)
         self._torch_rng = torch.Generator().manual_seed(config.seed)
         self._exploration = Exploration(
@@ -308,7 +311,8 @@ class Trainer:
         tensors = Transition(*(torch.from_numpy(part).to(device) for part in batch))
         noise = self.sac.noise(self._torch_rng).to(device)
         self.updates += 1
-        update = self._update_critics if self.updates % config.policy_delay else self._update
+        whole, critics = self._updates
+        update = critics if self.updates % config.policy_delay else whole
         self.state, metrics = update(self.state, tensors, noise, discount)
         self._metrics |= metrics
 

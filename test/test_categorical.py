@@ -122,7 +122,7 @@ def test_critics_learn_how_returns_are_spread():
 
 def test_the_compiled_update_is_the_eager_one():
     sac = SAC(problem(), None, dataclasses.replace(SMALL, n_atoms=51, normalization='layer'))
-    eager = fast = sac.initialize(0)
+    eager, fast = sac.initialize(0), sac.initialize(0)
     update = Compiler()(sac.update)
     for i in range(3):
         eager, metrics = sac.update(eager, batch(seed=i), noise(sac, seed=i))

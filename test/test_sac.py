@@ -73,7 +73,7 @@ def test_update_is_pure_and_reproducible():
 
 def test_compiled_update_equals_the_eager_one():
     sac = SAC(problem(), None, SMALL)
-    eager = fast = sac.initialize(0)
+    eager, fast = sac.initialize(0), sac.initialize(0)
     update = Compiler()(sac.update)
     for i in range(5):
         eager, eager_metrics = sac.update(eager, batch(seed=i), noise(sac, seed=i))
@@ -174,15 +174,24 @@ def test_critics_alone_are_what_the_whole_update_makes_of_them():
     assert equal(alone.temperature, state.temperature)
 
 
-@pytest.mark.parametrize('share', [0.25, 1.0])
-def test_the_deployed_actor_is_the_running_mean(share):
-    sac = SAC(problem(), None, dataclasses.replace(SMALL, actor_average=share))
+def test_the_deployed_actor_is_the_running_mean():
+    sac = SAC(problem(), None, dataclasses.replace(SMALL, actor_average=0.25))
     state, observation = sac.initialize(0), torch.randn(9, 2)
     new, _ = sac.update(state, batch(), noise(sac))
     for name, value in new.average_actor.items():
-        wanted = torch.lerp(state.actor[name], new.actor[name], share)
+        wanted = torch.lerp(state.actor[name], new.actor[name], 0.25)
         assert torch.allclose(value, wanted, atol=1e-7)
     mean, _ = sac.distribution(new._replace(actor=new.average_actor), observation)
+    assert torch.equal(sac.act(new, observation, None), torch.tanh(mean))
+    assert torch.allclose(sac.policy(new)(observation), torch.tanh(mean), atol=1e-6)
+
+
+def test_without_a_running_mean_the_actor_itself_is_deployed():
+    sac = SAC(problem(), None, SMALL)
+    new, _ = sac.update(sac.initialize(0), batch(), noise(sac))
+    observation = torch.randn(9, 2)
+    mean, _ = sac.distribution(new, observation)
+    assert not new.average_actor
     assert torch.equal(sac.act(new, observation, None), torch.tanh(mean))
     assert torch.allclose(sac.policy(new)(observation), torch.tanh(mean), atol=1e-6)
 
