@@ -80,7 +80,7 @@ class Trainer:
         )
         self.compiler = Compiler(config.device, config.sac.bf16)
         if config.compile:
-            self._updates = tuple(self.compiler(update) for update in self._updates)
+            self._updates = self.compiler(self.sac.update), self.compiler(self.sac.update_critics)
         self._numpy_rng = np.random.default_rng(config.seed)
         self._torch_rng = torch.Generator().manual_seed(config.seed)
         self._exploration = Exploration(
