@@ -1,7 +1,8 @@
 """Updates per second at equal mathematics: ours, Stable-Baselines3, SBX, a plain eager loop.
 
 Batch 256, two hidden layers of 256, 23 observations, 7 actions, interleaved in one process, beside
-the limit: the matrix products of one update alone in fp32, measured on the spot. Ours also with
+the limit: the matrix products of one update alone in fp32, as torch has them, measured on the
+spot. Everybody draws batches from a buffer of their own. Ours also with
 the factors rounded to bfloat16, and DroQ-style: 20 critic updates to one of the actor.
 
     pip install -e '.[train,bench]'
@@ -211,6 +212,7 @@ def compare(options: argparse.Namespace, folder: Path) -> None:
     """Let everybody take turns."""
     rounds, each = (4, 40) if options.quick else (12, 100)
     torch.set_num_threads(2 if options.two else 1)
+    torch.set_flush_denormal(True)  # for everybody, as training does
     torch.manual_seed(0)
     contestants: dict[str, Run] = {'limit': products(), 'eager loop': eager()}
     contestants['ours, eager'] = ours(False, folder)
