@@ -2,13 +2,17 @@
 
 import dataclasses
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from sac_ros.adam import adam_state, adam_step
-from sac_ros.compiling import Compiler
+from sac_ros.compiling import CACHE, Compiler
 from sac_ros.config import SACConfig
 from sac_ros.networks import sample_action
 from sac_ros.sac import SAC
@@ -98,6 +102,25 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
         assert equal(update(state, batch(), noise(sac))[0], wanted)
     warned = [record for record in caplog.records if record.name == 'sac_ros.compiling']
     assert [record.message[:25] for record in warned] == ['cannot compile the update']
+
+
+def test_without_a_cpp_compiler_updates_run_eagerly_with_one_warning(tmp_path):
+    program = """
+from test_sac import SAC, SMALL, Compiler, batch, noise, problem
+sac, compiler = SAC(problem(), None, SMALL), Compiler()
+state, whole, critics = sac.initialize(0), compiler(sac.update), compiler(sac.update_critics)
+state, _ = whole(state, batch(), noise(sac))
+state, _ = critics(state, batch(), noise(sac))
+print(compiler.failed, state.critic_adam.steps.item())
+"""
+    environment = {k: v for k, v in os.environ.items() if k not in ('CXX', CACHE)}
+    environment |= {'PATH': str(tmp_path), 'XDG_CACHE_HOME': str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, env=environment,
+        cwd=Path(__file__).parent, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ['True', '2']
+    assert done.stderr.count('cannot compile the update') == 1
 
 
 @pytest.mark.parametrize('beta1', [0.0, 0.5, 0.9])
