@@ -79,7 +79,13 @@ TASKS = {
     'pusher': Task(
         'Pusher-v5',
         1_250,
-        {'fast': 100_000, 'sac': 10_000, 'sb3-sac': 100_000, 'sb3-ppo': 100_000},
+        {
+            'fast': 100_000,
+            'fast-fp32': 7_500,
+            'sac': 10_000,
+            'sb3-sac': 100_000,
+            'sb3-ppo': 100_000,
+        },
     ),
     'cheetah': Task(
         'HalfCheetah-v5',
