@@ -1,4 +1,4 @@
-// Matrix products for processors with AVX-512: sac_ros::product(a, b, bf16).
+// sac_ros::product: matrix products for processors with AVX-512, and what follows them.
 //
 // The right factor is copied panel by panel, 32 columns each, into the order in which it is read;
 // the left one is read where it lies, whatever its strides. A tile of 14 x 32 results stays in
