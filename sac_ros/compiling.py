@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
+import torch._inductor
+from torch import fx
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from sac_ros.products import Products
@@ -53,14 +55,15 @@ class Compiler:
         self._products = Products.of(device, bf16)
 
     def _compile(self, function: Update[S, P, M]) -> Update[S, P, M]:
-        self._products.load()
         # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
         options: dict[str, Any] = {
             'guard_filter_fn': lambda guards: [False] * len(guards),
             'post_grad_custom_pre_pass': self._products,
             'triton.cudagraphs' if self._cuda else 'cpp_wrapper': True,
         }
-        compiled = partial(torch.compile, fullgraph=True, dynamic=False, options=options)
+        compiled = partial(
+            torch.compile, backend=self._inductor, fullgraph=True, dynamic=False, options=options
+        )
         if not self._cuda:
             in_place = compiled(_own(_in_place(function)))
 
@@ -80,8 +83,16 @@ class Compiler:
 
         return replay
 
+    def _inductor(
+        self, graph: fx.GraphModule, inputs: Sequence[Any], options: dict[str, Any]
+    ) -> Callable[..., Any]:
+        compiled: Callable[..., Any] = torch._inductor.compile(graph, list(inputs), options)
+        self._products.load().result()
+        return compiled
+
     def __call__(self, function: Update[S, P, M]) -> Update[S, P, M]:
         """Return the function as one graph; where that fails, warn once and run it eagerly."""
+        self._products.load()  # beside everything up to the first call, and compiling there
         fast: Update[S, P, M] | None = None
 
         def call(state: S, /, *args: P.args, **kwargs: P.kwargs) -> tuple[S, M]:

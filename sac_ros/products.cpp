@@ -399,9 +399,5 @@ Tensor product(const Tensor& a, const Tensor& b, bool bf16, std::optional<Tensor
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY(sac_ros, m) {
-  m.def(
-      "product(Tensor a, Tensor b, bool bf16, Tensor? bias, bool relu, Tensor? positive)"
-      " -> Tensor");
-}
+// products.py has its schema.
 STABLE_TORCH_LIBRARY_IMPL(sac_ros, CPU, m) { m.impl("product", TORCH_BOX(&product)); }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -12,6 +15,18 @@ from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_file
 
 SOURCE = Path(__file__).with_suffix('.cpp')
 aten, prims = torch.ops.aten, torch.ops.prims
+
+torch.library.define(
+    'sac_ros::product',
+    '(Tensor a, Tensor b, bool bf16, Tensor? bias, bool relu, Tensor? positive) -> Tensor',
+)
+
+
+def _shape(a: Tensor, b: Tensor, *_: object) -> Tensor:
+    return a.new_empty((*a.shape[:-1], b.shape[-1]))
+
+
+torch.library.register_fake('sac_ros::product', _shape)
 
 
 class Products(CustomGraphPass):
@@ -42,12 +57,17 @@ class Products(CustomGraphPass):
         fast = has.get('avx512_bf16') or (has.get('amx_bf16') and not own)
         return Products(bf16 and bool(fast), own)
 
-    def load(self) -> None:
-        """Build products.cpp, or take it from the compiler's cache, and register its operator."""
-        if not self.own or hasattr(torch.ops.sac_ros, 'product'):
-            return
-        CppCodeCache.load(SOURCE.read_text(), needs_vec_isa=True)
-        torch.library.register_fake('sac_ros::product', _shape)
+    def load(self) -> Future[None]:
+        """Begin to build products.cpp, or to take it from the compiler's cache.
+
+        Returns:
+            What is done when a graph can run, or failed as the compiler did.
+        """
+        if self.own:
+            return _load()
+        nothing: Future[None] = Future()
+        nothing.set_result(None)
+        return nothing
 
     def __call__(self, graph: fx.Graph) -> None:
         """Replace them."""
@@ -86,8 +106,19 @@ class Products(CustomGraphPass):
         last.replace_all_uses_with(new)
 
 
-def _shape(a: Tensor, b: Tensor, *_: object) -> Tensor:
-    return a.new_empty((*a.shape[:-1], b.shape[-1]))
+@cache
+def _load() -> Future[None]:
+    done: Future[None] = Future()
+
+    def build() -> None:
+        try:
+            CppCodeCache.load(SOURCE.read_text(), needs_vec_isa=True)
+            done.set_result(None)
+        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+            done.set_exception(error)
+
+    Thread(target=build, name='products.cpp', daemon=True).start()
+    return done
 
 
 def _round(graph: fx.Graph, product: fx.Node) -> None:

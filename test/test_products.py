@@ -15,7 +15,7 @@ SIZES = [
 
 
 def product(a, b, bf16=False, bias=None, relu=False, positive=None):
-    OWN.load()
+    OWN.load().result()
     return torch.ops.sac_ros.product(a, b, bf16, bias, relu, positive)
 
 
@@ -130,7 +130,7 @@ class Watched(Products):
 
 
 def compiled(products, function, *arguments):
-    products.load()
+    products.load().result()
     options = {'post_grad_custom_pre_pass': products, 'cpp_wrapper': True}
     return torch.compile(function, fullgraph=True, options=options)(*arguments)
 
