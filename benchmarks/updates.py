@@ -3,10 +3,11 @@
 Batch 256, two hidden layers of 256, 23 observations, 7 actions, interleaved in one process, beside
 the limit: the matrix products of one update alone in fp32, as torch has them, measured on the
 spot. Everybody draws batches from a buffer of their own. Ours also with
-the factors rounded to bfloat16, and DroQ-style: 20 critic updates to one of the actor.
+the factors rounded to bfloat16, and DroQ-style: 20 critic updates to one of the actor. With
+--device cuda all that is torch runs there.
 
     pip install -e '.[train,bench]'
-    python benchmarks/updates.py [--quick] [--two]
+    python benchmarks/updates.py [--quick] [--two] [--device cuda]
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def spec() -> PolicySpec:
 
 
 def transitions(n: int) -> Transition:
-    """Return as many transitions of random numbers."""
+    """Return as many transitions of random numbers, on the CPU."""
     return Transition(
         torch.randn(n, N_OBS),
         torch.rand(n, N_ACT) * 2 - 1,
@@ -70,13 +71,13 @@ def transitions(n: int) -> Transition:
     )
 
 
-def ours(compile: bool, folder: Path, **settings: Any) -> Run:
+def ours(compile: bool, folder: Path, device: str, **settings: Any) -> Run:
     """Our update, eager or compiled, batches drawn from our replay on disk."""
     usual = {f'sac.{k}': v for k, v in {'hidden': HIDDEN, 'batch_size': BATCH, **settings}.items()}
     sac = SAC(spec(), None, build(TrainConfig, {'preset': 'sac', **usual}).sac)
-    compiler = Compiler(bf16=sac.config.bf16) if compile else lambda function: function
+    compiler = Compiler(device, sac.config.bf16) if compile else lambda function: function
     update, update_critics = compiler(sac.update), compiler(sac.update_critics)
-    holder: list[LearnerState] = [sac.initialize(0)]
+    holder: list[LearnerState] = [sac.initialize(0, device)]
     generator = torch.Generator().manual_seed(0)
 
     replay = ReplayWriter(tempfile.mkdtemp(dir=folder), spec())
@@ -88,9 +89,9 @@ def ours(compile: bool, folder: Path, **settings: Any) -> Run:
     def run(n: int) -> None:
         for i in range(n):
             batch = replay.sample(BATCH, rng, rows)
-            tensors = Transition(*(torch.from_numpy(part) for part in batch))
+            tensors = Transition(*(torch.from_numpy(part).to(device) for part in batch))
             chosen = update if i % sac.config.policy_delay == 0 else update_critics
-            holder[0], _ = chosen(holder[0], tensors, sac.noise(generator))
+            holder[0], _ = chosen(holder[0], tensors, sac.noise(generator).to(device))
 
     return run
 
@@ -111,10 +112,10 @@ class Blank(gymnasium.Env):  # type: ignore[type-arg]
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
-def library(name: str) -> Run:
+def library(name: str, device: str) -> Run:
     """Learn with Stable-Baselines3 or SBX, batches drawn from their own filled buffer."""
     sac = importlib.import_module(name).SAC
-    model = sac('MlpPolicy', Blank(), learning_starts=STORED, device='cpu', seed=0) if (
+    model = sac('MlpPolicy', Blank(), learning_starts=STORED, device=device, seed=0) if (
         name == 'stable_baselines3'
     ) else sac('MlpPolicy', Blank(), learning_starts=STORED, seed=0)  # fmt: skip
     model.learn(STORED + 2)
@@ -125,17 +126,17 @@ def library(name: str) -> Run:
     return run
 
 
-def eager() -> Run:
+def eager(device: str) -> Run:
     """One file of plain autograd and torch.optim, as a single-file implementation has it."""
 
     def mlp(n_in: int, n_out: int) -> nn.Sequential:
         layers = [nn.Linear(n_in, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()]
-        return nn.Sequential(*layers, nn.Linear(HIDDEN, n_out))
+        return nn.Sequential(*layers, nn.Linear(HIDDEN, n_out)).to(device)
 
     actor = mlp(N_OBS, 2 * N_ACT)
     critics = [mlp(N_OBS + N_ACT, 1) for _ in range(2)]
     targets = [mlp(N_OBS + N_ACT, 1) for _ in range(2)]
-    log_alpha = torch.zeros((), requires_grad=True)
+    log_alpha = torch.zeros((), requires_grad=True, device=device)
     of_critics = [p for q in critics for p in q.parameters()]
     of_targets = [p for q in targets for p in q.parameters()]
     actor_adam = torch.optim.Adam(actor.parameters(), 3e-4)
@@ -158,11 +159,11 @@ def eager() -> Run:
         loss.backward()
         optimizer.step()
 
-    stored = transitions(STORED)
+    stored = Transition(*(part.to(device) for part in transitions(STORED)))
 
     def run(n: int) -> None:
         for _ in range(n):
-            chosen = torch.randint(STORED, (BATCH,))
+            chosen = torch.randint(STORED, (BATCH,), device=device)
             b, alpha = Transition(*(part[chosen] for part in stored)), log_alpha.exp().detach()
             with torch.no_grad():
                 a, log_prob = sample(b.next_observation)
@@ -178,11 +179,12 @@ def eager() -> Run:
     return run
 
 
-def products() -> Run:
+def products(device: str) -> Run:
     """Only the matrix products of an update, forward and backward, without anything between."""
-    x, h = torch.randn(BATCH, HIDDEN), torch.randn(HIDDEN, HIDDEN)
-    first = torch.randn(N_OBS + N_ACT, HIDDEN)
-    narrow = torch.randn(BATCH, N_OBS + N_ACT)
+    with torch.device(device):
+        x, h = torch.randn(BATCH, HIDDEN), torch.randn(HIDDEN, HIDDEN)
+        first = torch.randn(N_OBS + N_ACT, HIDDEN)
+        narrow = torch.randn(BATCH, N_OBS + N_ACT)
     # (times, left, right). Actor: forward twice, backward once. Two critics: target forward, own
     # forward and backward, and for the actor forward and backward to the action.
     hidden = 2 + 2 + 2 * (1 + 1 + 2 + 1 + 1)
@@ -203,6 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='fewer rounds')
     parser.add_argument('--two', action='store_true', help='two threads for everyone')
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         compare(options, Path(folder))
@@ -214,20 +217,21 @@ def compare(options: argparse.Namespace, folder: Path) -> None:
     torch.set_num_threads(2 if options.two else 1)
     torch.set_flush_denormal(True)  # for everybody, as training does
     torch.manual_seed(0)
-    contestants: dict[str, Run] = {'limit': products(), 'eager loop': eager()}
-    contestants['ours, eager'] = ours(False, folder)
+    device = options.device
+    contestants: dict[str, Run] = {'limit': products(device), 'eager loop': eager(device)}
+    contestants['ours, eager'] = ours(False, folder, device)
     began = time.perf_counter()
-    contestants['ours, compiled'] = ours(True, folder)
+    contestants['ours, compiled'] = ours(True, folder, device)
     contestants['ours, compiled'](1)
     compile_s = time.perf_counter() - began
     if not options.quick:
-        contestants['ours, bf16'] = ours(True, folder, bf16=True)
+        contestants['ours, bf16'] = ours(True, folder, device, bf16=True)
         droq = {'normalization': 'layer', 'dropout': 0.01, 'policy_delay': 20}
-        contestants['ours, DroQ'] = ours(True, folder, **droq)
-        contestants['ours, DroQ, bf16'] = ours(True, folder, **droq, bf16=True)
+        contestants['ours, DroQ'] = ours(True, folder, device, **droq)
+        contestants['ours, DroQ, bf16'] = ours(True, folder, device, **droq, bf16=True)
     for name in ('stable_baselines3', 'sbx'):
         if importlib.util.find_spec(name):
-            contestants[name] = library(name)
+            contestants[name] = library(name, device)
         else:
             print(f'{name} is not installed and left out')
     rates: dict[str, list[float]] = {name: [] for name in contestants}
@@ -237,6 +241,8 @@ def compare(options: argparse.Namespace, folder: Path) -> None:
         for name, run in contestants.items():
             began = time.perf_counter()
             run(each)
+            if device == 'cuda':
+                torch.cuda.synchronize()
             rates[name].append(each / (time.perf_counter() - began))
     report(rates, compile_s)
 

@@ -62,6 +62,10 @@ class Trainer:
             SacRosError: a setting, the robot or what the run directory holds does not fit.
         """
         torch.set_num_threads(1)  # two threads collapse when another process wants a core
+        if config.device == 'cuda' and not torch.cuda.is_available():
+            raise ConfigError(
+                'device is cuda, but torch finds no GPU; leave it out, or install CUDA'
+            )
         self.config = config
         self.run_dir = Path(config.run_dir)
         self.env, self.spec, chain = make_problem(config)

@@ -85,6 +85,7 @@ MISTAKES = {
     'out of range': (['train', '--sac.gamma', '1.5'], 'gamma is 1.5; it must lie in'),
     'not finite': (['train', '--sac.learning_rate', 'nan'], 'learning_rate is nan'),
     'unknown device': (['train', '--device', 'abacus'], 'choose one of cpu, cuda'),
+    'no GPU': (['train', '--device', 'cuda'], 'device is cuda, but torch finds no GPU'),
     'no such policy': (['evaluate', 'absent.onnx'], 'absent.onnx'),
     'not a policy': (['evaluate', 'README.md'], 'README.md'),
     'no such run': (['export', 'absent'], 'absent'),
@@ -94,7 +95,7 @@ MISTAKES = {
 @pytest.mark.parametrize(('arguments', 'names'), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_one_line_and_touches_nothing(tmp_path, arguments, names):
     (tmp_path / 'README.md').write_text('not what you think')
-    environment = {**os.environ, 'PYTHONPATH': os.getcwd()}
+    environment = {**os.environ, 'PYTHONPATH': os.getcwd(), 'CUDA_VISIBLE_DEVICES': ''}
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, check=False, cwd=tmp_path,
         env=environment,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sac_ros.adam import adam_state, adam_step
 from sac_ros.compiling import CACHE, Compiler
@@ -75,17 +76,58 @@ def test_update_is_pure_and_reproducible():
     assert not equal(sac.initialize(2), state)
 
 
-def test_compiled_update_equals_the_eager_one():
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='torch finds no GPU')
+
+
+@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=on_gpu)])
+def test_compiled_update_equals_the_eager_one(device):
     sac = SAC(problem(), None, SMALL)
-    eager, fast = sac.initialize(0), sac.initialize(0)
-    update = Compiler()(sac.update)
+    eager, fast = sac.initialize(0, device), sac.initialize(0, device)
+    update = Compiler(device)(sac.update)
     for i in range(5):
-        eager, eager_metrics = sac.update(eager, batch(seed=i), noise(sac, seed=i))
-        fast, fast_metrics = update(fast, batch(seed=i), noise(sac, seed=i))
+        given = Transition(*(part.to(device) for part in batch(seed=i)))
+        draws = noise(sac, seed=i).to(device)
+        eager, eager_metrics = sac.update(eager, given, draws)
+        fast, fast_metrics = update(fast, given, draws)
     for name in eager_metrics:
         assert fast_metrics[name].item() == pytest.approx(eager_metrics[name].item(), rel=1e-4)
     for a, b in zip(leaves(eager), leaves(fast), strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+class Devices(TorchDispatchMode):
+    """Remembers where tensors were that anything was done with."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        given = leaves((args, kwargs, out))
+        self.seen |= {part.device.type for part in given if isinstance(part, torch.Tensor)}
+        return out
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {'normalization': 'none', 'n_atoms': 0, 'caps_spatial': 1.0, 'caps_temporal': 1.0},
+        {'normalization': 'layer', 'n_critics': 4, 'target_critics': 2, 'dropout': 0.1},
+        {'normalization': 'layer', 'n_atoms': 0, 'exploration': 'gsde'},
+        {'normalization': 'batch', 'n_atoms': 11},
+    ],
+)
+def test_an_update_is_whole_on_the_device_of_its_state(settings):
+    # Or it could not be captured as one graph. This device has shapes only, and every machine it.
+    sac = SAC(problem(), None, SACConfig(hidden=16, batch_size=32, **settings))
+    state, draws = sac.initialize(0, 'meta'), noise(sac).to('meta')
+    given = Transition(*(part.to('meta') for part in batch()))
+    with Devices() as devices:
+        for update in (sac.update, sac.update_critics):
+            state, metrics = update(state, given, draws)
+    assert devices.seen == {'meta'}
+    assert {leaf.device.type for leaf in leaves((state, metrics))} == {'meta'}
 
 
 def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog):
