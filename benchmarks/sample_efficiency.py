@@ -92,7 +92,7 @@ TASKS = {
     'cheetah': Task(
         'HalfCheetah-v5',
         2_500,
-        {'fast': 10_000, 'sac': 10_000, 'sb3-sac': 10_000, 'sb3-ppo': 10_000},
+        {'fast': 10_000, 'sac': 50_000, 'sb3-sac': 25_000, 'sb3-ppo': 50_000},
     ),
 }
 
@@ -297,7 +297,7 @@ def wall(options: argparse.Namespace, curves: Curves) -> dict[str, Any]:
                     subprocess.run(
                         [sys.executable, __file__, *arguments, '--runs', runs],
                         check=True,
-                        env=os.environ | {'TORCHINDUCTOR_CACHE_DIR': cache},
+                        env=os.environ | {'TORCHINDUCTOR_CACHE_DIR': cache, 'TMPDIR': cache},
                     )
                     made.append(read(runs / f'{name}-{algorithm}-0.json'))
         first = {k: float(np.median([c[0].seconds for c in made])) for k, made in spent.items()}
@@ -354,7 +354,12 @@ def figures(curves: Curves) -> dict[str, Any]:
 
 
 def compared(curves: Curves, one: str, other: str) -> dict[str, Any]:
-    """Return by how much one algorithm is ahead of another at equal steps, by task."""
+    """Return by how much one algorithm is ahead of another at equal steps, by task.
+
+    The factors say how many times as many steps the other takes to the return that the one, or
+    the other itself, has after the last step that both were measured at; None where it does not
+    get there, or is not behind at all.
+    """
     result: dict[str, Any] = {}
     for task in TASKS:
         a, b = curves.get((task, one), []), curves.get((task, other), [])
@@ -363,11 +368,13 @@ def compared(curves: Curves, one: str, other: str) -> dict[str, Any]:
             continue
         mean, margin = difference(a, b, steps)
         later = steps_to(b, float(at(a, steps[-1]).mean()))  # where the other is as good
+        sooner = steps_to(a, float(at(b, steps[-1]).mean()))  # where this one was as good
         result[task] = {
             'difference': round(mean, 2),
             'margin_95': round(margin, 2) if np.isfinite(margin) else None,
             'up_to': steps[-1],
             'steps_factor': later and round(later / steps[-1], 1),
+            'steps_factor_to_its_end': sooner and round(steps[-1] / sooner, 1),
         }
     return result
 

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 import torch._inductor
 from torch import fx
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from sac_ros.products import Products
@@ -49,8 +50,9 @@ class Compiler:
         self.ready = self.failed = False
         # Worker processes would hear Ctrl-C too, and one graph gives them nothing to share.
         os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')
-        cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-        os.environ.setdefault(CACHE, str(cache / 'sac_ros' / 'inductor'))
+        if os.environ.get(CACHE) in (None, default_cache_dir()):  # which importing it had set
+            cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+            os.environ[CACHE] = str(cache / 'sac_ros' / 'inductor')
         self._cuda = device == 'cuda'
         self._products = Products.of(device, bf16)
 
@@ -106,8 +108,7 @@ class Compiler:
                 compiled = self._compile(function)
                 result = compiled(state, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 (a compiler can fail in any way)
-                reason = str(error).strip().splitlines()[:1]
-                log.warning('cannot compile the update, going on without: %s', *reason)
+                log.warning('cannot compile the update, going on without: %s', _reason(error))
                 self.failed = True
                 return function(state, *args, **kwargs)
             finally:
@@ -116,6 +117,12 @@ class Compiler:
             return result
 
         return call
+
+
+def _reason(error: Exception) -> str:
+    """Return the one line that says most: of a compiler's output, its first error."""
+    lines = str(getattr(error, 'inner_exception', error)).strip().splitlines()
+    return next((line for line in lines if ' error: ' in line), (lines or [repr(error)])[0])
 
 
 def _in_place(function: Update[S, P, M]) -> Callable[Concatenate[S, P], M]:
