@@ -495,7 +495,8 @@ def main() -> None:
         'spread over the seeds (how many: in brackets, fewer at a step: in square ones); '
         'success in brackets.\n\n'
         '    python benchmarks/sample_efficiency.py\n'
-        '    python benchmarks/sample_efficiency.py --seeds 5 --only pusher-fast\n\n'
+        '    python benchmarks/sample_efficiency.py --seeds 5 '
+        '--only cheetah-sac,cheetah-sb3-ppo\n\n'
         '![Return against environment steps](sample_efficiency.svg)\n\n'
     )
     (RESULTS / 'sample_efficiency.md').write_text(text + table(curves))
