@@ -14,6 +14,7 @@ import numpy as np
 from sac_ros.config import ArmConfig
 from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_body
 from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
+from sac_ros.envs.dynamics import dynamics_of
 from sac_ros.envs.holding import JOINT_EQUALITY, held_joints, weld
 from sac_ros.envs.table import table_height
 from sac_ros.envs.urdf import Source, expand_xacro, hide_collision_shapes, read_urdf
@@ -102,9 +103,9 @@ def load_robot(
     if turned:
         source.notes.append(f'servos became torque motors: {", ".join(turned)}')
     held = held_joints(model, source, chosen, names)
-    complete_drives(source, model, chosen, limit)
-    weld(source.spec, model, held)
     fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
+    complete_drives(source, model, chosen, limit, fastest)
+    weld(source.spec, model, held)
     robot = _to_robot(file, source, chosen, tip, held=held, limits=(limit, fastest))
     return robot if tip == usual else replace(robot, model_hash=_hash_with_tip(robot))
 
@@ -124,6 +125,7 @@ def _to_robot(
     limited = model.jnt_limited[index].astype(bool)
     lower, upper = np.where(limited[:, None], model.jnt_range[index], [-np.inf, np.inf]).T
     torque, velocity = limits
+    chain = kinematic_chain(model, tuple(chosen), tip, file)
     robot = Robot(
         name=source.spec.modelname,
         path=file,
@@ -133,7 +135,7 @@ def _to_robot(
         velocity_limit=tuple(velocity.get(name, np.inf) for name in chosen),
         torque_limit=tuple(torque[name] for name in chosen),
         tip=tip,
-        chain=kinematic_chain(model, tuple(chosen), tip, file),
+        chain=chain._replace(dynamics=dynamics_of(model, tuple(chosen), chain)),
         model_hash=_hash(model),
         urdf=source.urdf,
         base=source.base,

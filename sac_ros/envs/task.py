@@ -21,7 +21,7 @@ START_RANGE = 0.5  # share of each joint's range, about its middle, in which an 
 GOAL_RANGE = 0.9  # share of each joint's range in which a posture is drawn to place the goal
 TABLE_CLEARANCE = 0.1  # [m] lowest goal above the table
 DRAWS = 10_000  # postures tried before a robot is given up
-NEAR, FAR = 0.05, 0.5  # [m] the two scales of closeness
+NEAR, FAR = 0.005, 1.0  # [m] closeness changes most below NEAR and is zero from FAR on
 
 
 class Motion(NamedTuple):
@@ -142,11 +142,14 @@ class Task(ABC):
 
 
 def closeness(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map distances [m] to (0, 1]: (1 - tanh(d / FAR) + exp(-(d / NEAR)^2)) / 2.
+    """Map distances [m] to [0, 1]: 1 - log(1 + d / NEAR) / log(1 + FAR / NEAR).
 
-    The first term leads there from afar, the second is worth having only close to the goal.
+    A distance shortened by a given share gains about the same at every scale down to NEAR, so the
+    last millimeters are worth as much as the way there (the logarithmic cost of Levine et al.,
+    2016, "End-to-End Training of Deep Visuomotor Policies", section 5.1).
     """
-    return (1 - np.tanh(distance / FAR) + np.exp(-((distance / NEAR) ** 2))) / 2
+    nearness = 1 - np.log1p(distance / NEAR) / math.log1p(FAR / NEAR)
+    return np.maximum(nearness, 0.0)
 
 
 def arm_spec(
