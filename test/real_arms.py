@@ -25,7 +25,8 @@ EXAMPLES = {  # files below example-robot-data's robots/
     'kinova-urdf': 'kinova_description/robots/kinova.urdf',
 }
 MJCF = ('openarm-left', 'openarm-right', *ROBOSUITE)
-NAMES = (*MJCF, *EXAMPLES)
+NAMES = (*MJCF, 'panda-urdf', 'ur5', 'xarm7', 'so101')  # for long tests
+ALL = (*MJCF, *EXAMPLES)
 
 
 def arm_config(name, **changes):

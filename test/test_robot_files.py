@@ -7,7 +7,6 @@ import mujoco
 import numpy as np
 import pytest
 
-from sac_ros.cli import main
 from sac_ros.config import ArmConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.robot import load_robot
@@ -290,18 +289,3 @@ def test_arguments_of_another_form_never_reach_xacro(xacro_file, write, wrong):
     plain = write('../meshes/binary.stl', '../meshes/binary.stl')
     with pytest.raises(ModelError, match='takes no xacro_args'):
         load_robot(str(plain), xacro_args='prefix:=left_')
-
-
-def test_inspect_robot_prints_a_table_and_draws(write, capsys, tmp_path, monkeypatch):
-    file = write(PACKAGE + 'picture.dae', '../meshes/binary.stl')
-    monkeypatch.chdir(tmp_path)
-    assert main(['inspect-robot', str(file), '--joints', 'j*']) == 0
-    shown = capsys.readouterr().out
-    for text in ('bought: 3 joints', 'j2', '10 N·m', 'chain  j1 > j2 > j3 > lower', 'held   grip'):
-        assert text in shown
-    if (tmp_path / 'arm.png').exists():
-        assert (tmp_path / 'arm.png').read_bytes().startswith(b'\x89PNG')
-    else:
-        assert 'no picture: MuJoCo cannot draw here' in shown
-    assert main(['inspect-robot', 'absent.urdf']) == 2
-    assert capsys.readouterr().err.count('\n') == 1

@@ -74,7 +74,7 @@ def table_in(model: mujoco.MjModel) -> Table | None:
         return None
     _, height, geom, normal = max(found, key=lambda entry: entry[:2])
     x, y, z = (float(value) + 0.0 for value in np.round(normal, 9))
-    return Table(round(height, 9), (x, y, z), str(model.body(model.geom_bodyid[geom]).name))
+    return Table(round(height, 9) + 0.0, (x, y, z), str(model.body(model.geom_bodyid[geom]).name))
 
 
 def _surface(
