@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from real_arms import ALL, arm_config
 
-from sac_ros.cli import main
 from sac_ros.config import ArmConfig, TaskConfig
 from sac_ros.envs.arm import SimArm
+from sac_ros.envs.inspection import sample_goals
 from sac_ros.envs.posture_sampler import FIXED_CLEARANCE, TABLE_CLEARANCE
 from sac_ros.envs.reach import ReachTask
+from sac_ros.envs.tasks import make_task
 from sac_ros.errors import ConfigError, ModelError
 from sac_ros.safety import SafetyConfig
 
@@ -99,7 +100,8 @@ def test_an_arm_below_its_mounting_plane_has_no_table_and_says_so(tmp_path):
 def test_a_link_that_turns_inside_the_table_and_pairs_that_always_touch_are_noted(tmp_path):
     file = tmp_path / 'sunk.xml'
     file.write_text("""<mujoco><compiler angle="radian"/><worldbody>
-      <body name="base"><geom size=".02"/><body name="turret"><joint name="j1" axis="0 0 1" range="-2 2" actuatorfrcrange="-9 9"
+      <body name="base"><geom size=".02"/>
+      <body name="turret"><joint name="j1" axis="0 0 1" range="-2 2" actuatorfrcrange="-9 9"
         armature=".1"/><geom type="cylinder" size=".05 .08" mass="1"/>
       <body name="upper" pos="0 0 .1"><joint name="j2" axis="0 1 0" range="-1 1"
         actuatorfrcrange="-9 9" armature=".1"/><geom type="box" size=".02 .02 .02" mass="1"/>
@@ -114,7 +116,7 @@ def test_a_link_that_turns_inside_the_table_and_pairs_that_always_touch_are_note
     assert goals_of(arm)[:, 2].min() >= TABLE_CLEARANCE
 
 
-def test_goals_are_drawn_in_the_workspace(tmp_path):
+def test_goals_are_drawn_in_the_workspace():
     arm = SimArm(ArmConfig())
     box = np.array([[0.2, -0.1, 0.3], [0.4, 0.2, 0.5]])
     goals = goals_of(arm, workspace='0.2 0.4 -0.1 0.2 0.3 0.5')
@@ -122,9 +124,9 @@ def test_goals_are_drawn_in_the_workspace(tmp_path):
     assert (goals.std(axis=0) > 0.03).all()
     assert goals_of(arm, 20, workspace='0.2,0.4,-0.1,0.2,0.3,0.5').shape == (20, 3)
     for name in ('reach-pose', 'track-point'):
-        assert (
-            main(['inspect-robot', '--task', name, '--task.workspace', '0 .5 -.5 .5 .2 .7']) == 0
-        )
+        task = make_task(arm, TaskConfig(name=name, workspace='0 .5 -.5 .5 .2 .7'), 0.05)
+        goals = sample_goals(task, 20)
+        assert (goals >= [0, -0.5, 0.2]).all() and (goals <= [0.5, 0.5, 0.7]).all()
 
 
 @pytest.mark.parametrize('text', ['1 2 3', 'a b c d e f', '0.4 0.2 0 1 0 1', '0 0 0 0 0 0'])
