@@ -51,6 +51,11 @@ def arm_config(name, **changes):
     return ArmConfig(model=str(file), **changes)
 
 
+def openarm_scene(name):
+    """Return a scene of openarm-mujoco, or skip the test where it is not installed."""
+    return _installed('openarm-mujoco', f'v2/{name}')
+
+
 def _installed(package, ending):
     """Return the file of an installed package whose path ends so."""
     try:
