@@ -25,7 +25,7 @@ class Clearance(nn.Module):
     moves: Tensor
     placement: Tensor
     slides: Tensor
-    up: Tensor
+    normal: Tensor
 
     def __init__(self, chain: Chain, spheres: CollisionSpheres, n_joints: int) -> None:
         """Take the spheres of an arm with `n_joints` actuated joints."""
@@ -47,9 +47,9 @@ class Clearance(nn.Module):
             'moves': (link[None] > torch.arange(n_links)[:, None]).float(),  # (c, s)
             'placement': torch.eye(n_joints)[:, chain.joint.tolist()],  # (n, c)
             'slides': torch.tensor(chain.prismatic),
-            'up': torch.tensor([0.0, 0.0, 1.0]),
+            'normal': torch.tensor(spheres.normal, dtype=torch.float32),
         }
-        self.n_pairs, self.table = n_pairs, spheres.table
+        self.n_pairs = n_pairs
         for name, value in values.items():
             self.register_buffer(name, value)
 
@@ -63,12 +63,12 @@ class Clearance(nn.Module):
         center = self.select @ origins + apply_matrices(rotation, self.center)  # (B, s, 3)
         between = self.incidence[: self.n_pairs] @ center  # (B, p, 3)
         length = (between.square().sum(2) + 1e-9).sqrt()
-        height = self.incidence[self.n_pairs :] @ center[:, :, 2, None] - self.table
+        height = self.incidence[self.n_pairs :] @ (center @ self.normal[:, None])
         gap = torch.cat((length, height[:, :, 0]), 1) - self.reach  # (B, p)
         soft = -self.SMOOTHNESS * torch.logsumexp(-gap / self.SMOOTHNESS, 1, keepdim=True)
         weight = torch.softmax(-gap / self.SMOOTHNESS, 1)[:, :, None]
         normal = between / length[:, :, None]
-        normal = torch.cat((normal, self.up.expand(batch, height.shape[1], 3)), 1)
+        normal = torch.cat((normal, self.normal.expand(batch, height.shape[1], 3)), 1)
         force = self.incidence.T @ (weight * normal)  # (B, s, 3)
         total = self.moves @ force  # (B, c, 3)
         moment = self.moves @ torch.linalg.cross(center, force)

@@ -24,9 +24,14 @@ class ArmConfig(Checked):
         '', 'URDF or MJCF file of the arm; empty for the one that comes with sac_ros'
     )
     joints: str = setting(
-        '', 'joints to actuate, as names or patterns with *, comma between; empty for all'
+        '',
+        'joints to actuate, as names or patterns with *, comma between; empty for all but '
+        'those of a gripper',
     )
-    tip: str = setting('', 'body or site that is the tip; empty for the last body of the chain')
+    tip: str = setting(
+        '', 'body or site that is the tip; empty for tool0, *tcp*, an end effector or a flange at '
+        'the end of the chain, else its last body'
+    )  # fmt: skip
     torque_limits: str = setting(
         '', 'torque limits in place of those of the file, as joint*=20,wrist=3.5 [N·m]'
     )
@@ -34,6 +39,10 @@ class ArmConfig(Checked):
         '', 'velocity limits in place of those of the file, as joint*=4,wrist=6 [rad/s]'
     )
     xacro_args: str = setting('', 'arguments of a .xacro file, as prefix:=left_ gripper:=true')
+    table: str = setting(
+        '', 'height of the table in the base frame [m], or none; empty for a table of the file, '
+        'else 0, the mounting plane'
+    )  # fmt: skip
     control_period: float = setting(0.02, 'time between two actions [s]', 0.001, 1.0)
     state_period: float = setting(
         0.002, 'time between two joint states, on each of which the guards act [s]', 1e-4, 0.1
@@ -57,6 +66,34 @@ class TaskConfig(Checked):
     goal_speed: float = setting(0.2, 'top speed of a goal that moves [m/s]', 0, 10)
     action_cost: float = setting(0.0, 'penalty on the mean squared action', 0, 10)
     smoothness_cost: float = setting(0.0, 'penalty on the mean squared jump of actions', 0, 10)
+    workspace: str = setting(
+        '', 'box in the base frame in which goals are drawn, as x_min x_max y_min y_max z_min '
+        'z_max [m]; empty for all that the arm reaches'
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.workspace_box()
+
+    def workspace_box(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return the lower and the upper corner of the workspace [m]; None without one.
+
+        Raises:
+            ConfigError: the text is not six numbers, or a lower bound is not below its upper one.
+        """
+        if not self.workspace.strip():
+            return None
+        try:
+            bounds = tuple(float(word) for word in self.workspace.replace(',', ' ').split())
+        except ValueError:
+            bounds = ()
+        lower, upper = bounds[::2], bounds[1::2]
+        if len(bounds) != 6 or not all(a < b for a, b in zip(lower, upper, strict=True)):
+            raise ConfigError(
+                f'task.workspace is {self.workspace!r}; give six numbers in m, x_min x_max y_min '
+                f'y_max z_min z_max, each minimum below its maximum'
+            )
+        return lower, upper
 
 
 @dataclass(frozen=True)

@@ -188,8 +188,8 @@ class CollisionSpheres(NamedTuple):
     link: NDArray[np.int64]  # (s,)
     pair: NDArray[np.int64]  # (p, 2) spheres that must not meet
     above_table: NDArray[np.int64]  # (t,) spheres that must stay above the table
-    table: float  # [m] its height
-    reach: NDArray[np.float64]  # (p + t,) [m] distance of centers, or height, that is contact
+    normal: NDArray[np.float64]  # (3,) of the table, in the base frame
+    reach: NDArray[np.float64]  # (p + t,) [m] distance, or height of a center, that is contact
 
 
 class Chain(NamedTuple):

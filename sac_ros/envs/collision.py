@@ -48,13 +48,14 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres:
     center, radius, link = np.array(centers), np.array(radii), np.array(link_of)
     pair = np.stack(np.triu_indices(len(radius), 1), axis=1)
     pair = pair[np.abs(link[pair[:, 0]] - link[pair[:, 1]]) >= 2]
-    above = np.flatnonzero(link >= 2)
     table = arm.robot.table
+    above = np.flatnonzero(link >= 2) if math.isfinite(table.height) else link[:0]
+    normal = np.array(table.normal)
     gaps = []
     for _ in range(POSTURES):
         place = _centers(_free_posture(arm, rng), np.array(links)[link], center)
         between = np.linalg.norm(place[pair[:, 0]] - place[pair[:, 1]], axis=1)
-        gaps.append(np.concatenate((between, place[above, 2] - table)))
+        gaps.append(np.concatenate((between, place[above] @ normal - table.height)))
     # Spheres are larger than shapes. A pair that overlaps in postures without contact is given
     # the distance at which it does so in few of them. One that always has the same distance, or
     # never comes close, is left out.
@@ -63,18 +64,18 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres:
     matters = (most - few > LEAST_RANGE) & (nearest < reach + FAR)
     of_pair, of_table = np.split(matters, [len(pair)])
     return CollisionSpheres(
-        center, link, pair[of_pair], above[of_table], table, np.minimum(reach, few)[matters]
-    )
+        center, link, pair[of_pair], above[of_table], normal,
+        np.concatenate((np.zeros(len(pair)), np.full(len(above), table.height)))[matters]
+        + np.minimum(reach, few)[matters],
+    )  # fmt: skip
 
 
 def _free_posture(arm: SimArm, rng: np.random.Generator) -> SimArm:
     """Bring an arm into a random posture, one that touches nothing where that is possible."""
-    lower, upper = np.array(arm.robot.position_lower), np.array(arm.robot.position_upper)
-    lower = np.where(np.isfinite(lower), lower, -np.pi)
-    upper = np.where(np.isfinite(upper), upper, np.pi)
+    lower, upper = arm.robot.joint_ranges()
     for _ in range(100):
-        arm.reset(rng.uniform(lower, upper))
-        if not arm.in_contact:
+        arm.place(rng.uniform(lower, upper))
+        if not arm.touches():
             break
     return arm
 
