@@ -16,7 +16,7 @@ class Clearance(nn.Module):
     virtual work: each sphere is pulled along the pair's normal, and the joint feels the moment.
     """
 
-    SMOOTHNESS = 0.005  # [m]
+    SMOOTHNESS = 0.002  # [m]
 
     incidence: Tensor
     reach: Tensor

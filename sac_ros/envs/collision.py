@@ -15,11 +15,11 @@ from sac_ros.spec import CollisionSpheres
 Points = NDArray[np.float64]
 
 SURFACE_POINTS = 400  # sampled per collision shape
-SPHERE_SIZE = 0.05  # [m] of a link's length that one sphere covers
-MAX_SPHERES = 8  # per link
-POSTURES = 500  # random postures without contact by which distances are calibrated
+SPHERE_SIZE = 0.04  # [m] of a link's length that one sphere covers
+MAX_SPHERES = 10  # per link
+POSTURES = 2_000  # random postures that tell which links can touch, and how close others come
 LEAST_RANGE, FAR = 0.03, 0.1  # [m]
-FALSE_ALARMS = 0.01  # share of them in which a pair may count as touching
+TABLE = -1  # in place of the number of a link
 
 
 def collision_spheres(arm: SimArm) -> CollisionSpheres:
@@ -47,37 +47,54 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres:
             link_of.append(number)
     center, radius, link = np.array(centers), np.array(radii), np.array(link_of)
     pair = np.stack(np.triu_indices(len(radius), 1), axis=1)
-    pair = pair[np.abs(link[pair[:, 0]] - link[pair[:, 1]]) >= 2]
+    free, touching = _try_postures(arm, rng, links)
+    meets = np.array([[(a, b) in touching for b in range(len(links))] for a in range(len(links))])
+    pair = pair[meets[link[pair[:, 0]], link[pair[:, 1]]]]
+    above = np.flatnonzero([(TABLE, number) in touching for number in link])
     table = arm.robot.table
-    above = np.flatnonzero(link >= 2) if math.isfinite(table.height) else link[:0]
     normal = np.array(table.normal)
     gaps = []
-    for _ in range(POSTURES):
-        place = _centers(_free_posture(arm, rng), np.array(links)[link], center)
+    for position in free:
+        arm.place(position)
+        place = _centers(arm, np.array(links)[link], center)
         between = np.linalg.norm(place[pair[:, 0]] - place[pair[:, 1]], axis=1)
-        gaps.append(np.concatenate((between, place[above] @ normal - table.height)))
-    # Spheres are larger than shapes. A pair that overlaps in postures without contact is given
-    # the distance at which it does so in few of them. One that always has the same distance, or
-    # never comes close, is left out.
-    reach = np.concatenate((radius[pair].sum(axis=1), radius[above]))
-    nearest, few, most = np.quantile(gaps, (0.0, FALSE_ALARMS, 0.9), axis=0)
-    matters = (most - few > LEAST_RANGE) & (nearest < reach + FAR)
+        gaps.append(np.concatenate((between, place[above] @ normal)))
+    reach = np.concatenate(
+        (radius[pair].sum(axis=1), radius[above] + (table.height if len(above) else 0.0))
+    )
+    # Spheres are larger than shapes, and a pair may overlap in postures without contact: it is
+    # given the least distance seen in those. One that never comes close, or hardly ever gets
+    # farther apart, is left out.
+    nearest, usual = np.quantile(gaps, (0.0, 0.5), axis=0)
+    matters = (nearest < reach + FAR) & (usual > nearest + LEAST_RANGE)
     of_pair, of_table = np.split(matters, [len(pair)])
     return CollisionSpheres(
-        center, link, pair[of_pair], above[of_table], normal,
-        np.concatenate((np.zeros(len(pair)), np.full(len(above), table.height)))[matters]
-        + np.minimum(reach, few)[matters],
-    )  # fmt: skip
+        center, link, pair[of_pair], above[of_table], normal, np.minimum(reach, nearest)[matters]
+    )
 
 
-def _free_posture(arm: SimArm, rng: np.random.Generator) -> SimArm:
-    """Bring an arm into a random posture, one that touches nothing where that is possible."""
+def _try_postures(
+    arm: SimArm, rng: np.random.Generator, carriers: list[int]
+) -> tuple[list[Points], set[tuple[int, int]]]:
+    """Draw postures; return those that touch nothing, and the links that touch in the others."""
     lower, upper = arm.robot.joint_ranges()
-    for _ in range(100):
-        arm.place(rng.uniform(lower, upper))
+    model, data = arm.model, arm.data
+    link = [_link(model, body, carriers[1:]) for body in range(model.nbody)]
+    plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    free, touching = [], set()
+    for _ in range(POSTURES):
+        position = rng.uniform(lower, upper)
+        arm.place(position)
         if not arm.touches():
-            break
-    return arm
+            free.append(position)
+        for contact in data.contact:
+            one, other = (
+                TABLE if plane[geom] else link[model.geom_bodyid[geom]] for geom in contact.geom
+            )
+            touching |= {(one, other), (other, one)}
+    if not free:
+        free.append((lower + upper) / 2)
+    return free, touching
 
 
 def _centers(arm: SimArm, bodies: NDArray[np.int64], center: Points) -> Points:
