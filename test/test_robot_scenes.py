@@ -1,5 +1,6 @@
 """An MJCF scene becomes its robot alone, seen from the robot's own base."""
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,6 @@ from sac_ros.envs.arm import SimArm
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
 from sac_ros.features import ForwardKinematics
-
-import mujoco  # isort: skip  (sac_ros.envs chooses what it draws with)
 
 DRIVE = 'actuatorfrcrange="-9 9" armature=".1"'
 ARM = f"""<body name="base" {{pose}}><geom size=".05" pos="0 0 .05"/>
