@@ -123,6 +123,9 @@ def test_goals_are_drawn_in_the_workspace():
     assert (goals >= box[0]).all() and (goals <= box[1]).all()
     assert (goals.std(axis=0) > 0.03).all()
     assert goals_of(arm, 20, workspace='0.2,0.4,-0.1,0.2,0.3,0.5').shape == (20, 3)
+    small = goals_of(arm, 20, workspace='0.3 0.32 0.1 0.12 0.4 0.42')
+    assert (small >= [0.3, 0.1, 0.4]).all() and (small <= [0.32, 0.12, 0.42]).all()
+    assert (small.std(axis=0) > 0.003).all()
     for name in ('reach-pose', 'track-point'):
         task = make_task(arm, TaskConfig(name=name, workspace='0 .5 -.5 .5 .2 .7'), 0.05)
         goals = sample_goals(task, 20)

@@ -1,5 +1,6 @@
 """An MJCF scene becomes its robot alone, seen from the robot's own base."""
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,6 @@ from sac_ros.envs.arm import SimArm
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
 from sac_ros.features import ForwardKinematics
-
-import mujoco  # isort: skip  (sac_ros.envs chooses what it draws with)
 
 DRIVE = 'actuatorfrcrange="-9 9" armature=".1"'
 ARM = f"""<body name="base" {{pose}}><geom size=".05" pos="0 0 .05"/>
@@ -125,10 +124,13 @@ def test_mocap_bodies_and_free_objects_are_left_out(tmp_path):
 
 
 def test_a_robot_that_floats_is_fixed_where_it_is(tmp_path):
-    file = scene(tmp_path, 'pos="0 0 1"')
+    door = """<body name="door" pos="2 0 0"><joint name="door"/><geom size=".1" mass="1"/></body>
+      <body name="cube" pos="3 0 0"><freejoint/><geom size=".05"/></body>"""
+    file = scene(tmp_path, 'pos="0 0 1"', door)
     file.write_text(file.read_text().replace('<geom size=".05" ', '<freejoint/><geom size=".05" '))
     robot = load_robot(str(file), joints='j*')
     assert 'base floats in the file; it is fixed where it is' in robot.notes
+    assert 'free bodies are left out: cube' in robot.notes
     assert (robot.base, SimArm(ArmConfig(), robot).model.nv) == ('base', 2)
 
 

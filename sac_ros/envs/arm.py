@@ -114,6 +114,13 @@ class SimArm:
         mujoco.mj_collision(self.model, self.data)
         return self.in_contact
 
+    def tip_jacobian(self) -> NDArray[np.float64]:
+        """Return the Jacobian (3, n) [m/rad] of the tip's position as the arm is placed."""
+        jacobian = np.zeros((3, self.model.nv))
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_jac(self.model, self.data, jacobian, None, self.tip_position, self._tip)
+        return jacobian[:, self._velocity]
+
     def randomise(self, rng: np.random.Generator) -> None:
         """Become another specimen of the robot; this one is always as described."""
 

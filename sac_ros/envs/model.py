@@ -5,7 +5,8 @@ from __future__ import annotations
 import mujoco
 
 from sac_ros.config import ArmConfig
-from sac_ros.envs.robot import Robot, compile_spec
+from sac_ros.envs.robot import Robot
+from sac_ros.envs.source import compile_spec
 from sac_ros.envs.table import add_surroundings, add_table
 
 PROBE = 'sac_ros_probe'  # a geom that touches nothing, for distances from a point

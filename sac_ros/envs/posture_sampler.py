@@ -21,6 +21,8 @@ TABLE_CLEARANCE = 0.1  # [m] lowest goal above the table
 FIXED_CLEARANCE = 0.05  # [m] from a goal to the fixed links and to what else stands there
 MARGIN = SafetyConfig().position_margin  # [rad] or [m] to a joint limit
 MAX_DRAWS = 10_000  # postures tried before a robot is given up
+MAX_PULLED = 2_000  # the same, with a workspace
+PULLS, PRECISION, DAMPING = 20, 1e-3, 1e-3  # steps, [m], [m^2] towards a point of a workspace
 
 LOW, OUTSIDE, CLOSE, TOUCHES = range(4)  # why a posture is rejected
 REASONS = {
@@ -85,8 +87,11 @@ class PostureSampler:
         half = np.minimum(share * self._half, self._inner)
         rejected: Counter[int] = Counter()
         pairs: Counter[tuple[str, str]] = Counter()
-        for _ in range(MAX_DRAWS):
+        box = self._workspace if goal else None
+        for _ in range(MAX_DRAWS if box is None else MAX_PULLED):
             position = self._middle + half * rng.uniform(-1, 1, len(half))
+            if box is not None:
+                position = self._pull(position, rng.uniform(*box), half)
             reason = self._rejection(position, goal)
             if reason is None:
                 return self._posture(position)
@@ -120,6 +125,22 @@ class PostureSampler:
             return CLOSE
         return None
 
+    def _pull(self, position: Vector, target: Vector, half: Vector) -> Vector:
+        """Move joints (n,) until the tip is at a point (3,) [m], if it gets there.
+
+        dq = J^T (J J^T + DAMPING I)^-1 e, with q kept within `half` (n,) of the middle
+        """
+        for _ in range(PULLS):
+            self._arm.place(position)
+            error = target - self._arm.tip_position
+            if error @ error < PRECISION**2:
+                break
+            jacobian = self._arm.tip_jacobian()  # (3, n)
+            square = jacobian @ jacobian.T + DAMPING * np.eye(3)
+            position = position + jacobian.T @ np.linalg.solve(square, error)
+            position = np.clip(position, self._middle - half, self._middle + half)
+        return position
+
     def _posture(self, position: Vector) -> Posture:
         return Posture(position, self._arm.tip_position, self._arm.tip_rotation)
 
@@ -142,12 +163,12 @@ class PostureSampler:
 
     def _failure(self, rejected: Counter[int], pairs: Counter[tuple[str, str]], goal: bool) -> str:
         robot = self._arm.robot
-        reason, count = rejected.most_common(1)[0]
+        (reason, count), total = rejected.most_common(1)[0], rejected.total()
         cause, fix = REASONS[reason]
         pair = ' and '.join(pairs.most_common(1)[0][0]) if pairs else ''
         cause = cause.format(table=robot.table.height, pair=pair.replace('world', 'the table'))
         what = 'goal' if goal else 'start'
         return (
-            f'{robot.path}: no {what} was found in {MAX_DRAWS:,} random postures; in '
-            f'{100 * count / MAX_DRAWS:.0f} % of them {cause}: {fix}'
+            f'{robot.path}: no {what} was found in {total:,} random postures; in '
+            f'{100 * count / total:.0f} % of them {cause}: {fix}'
         )

@@ -18,11 +18,12 @@ from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_b
 from sac_ros.envs.contacts import complete_contacts, exclude_base_contacts
 from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
 from sac_ros.envs.dynamics import dynamics_of
-from sac_ros.envs.holding import JOINT_EQUALITY, held_joints, weld
-from sac_ros.envs.scene import move_base_to_origin, remove_objects
+from sac_ros.envs.holding import held_joints, weld
+from sac_ros.envs.scene import move_base_to_origin
+from sac_ros.envs.source import compile_spec, read_source
 from sac_ros.envs.table import Table, add_table, table_in, table_setting
 from sac_ros.envs.tip import default_tip, gripper_joints
-from sac_ros.envs.urdf import Source, expand_xacro, hide_collision_shapes, read_urdf
+from sac_ros.envs.urdf import Source
 from sac_ros.errors import ModelError
 from sac_ros.spec import Chain
 
@@ -194,49 +195,6 @@ def _to_robot(
         source.spec, model, ranges, table or Table(), asked=table is not None, source=file
     )
     return replace(robot, table=standing_on, notes=(*robot.notes, *notes))
-
-
-def read_source(file: Path, xacro_args: str = '') -> Source:
-    """Parse a robot file into an editable MuJoCo specification: a URDF keeps its visuals.
-
-    Raises:
-        ModelError: there is no such file, or it is no robot description.
-    """
-    try:
-        if file.suffix.lower() == '.xacro':
-            return read_urdf(file, expand_xacro(file, xacro_args))
-        if xacro_args:
-            raise ModelError(f'{file} is no .xacro file, so it takes no xacro_args')
-        if file.suffix.lower() == '.urdf':
-            return read_urdf(file, file.read_text())
-        spec = mujoco.MjSpec.from_file(str(file))
-    except OSError as error:
-        raise ModelError(f'cannot read the robot file {file}: {error.strerror}') from error
-    except ValueError as error:
-        reason = ' '.join(str(error).split())
-        raise ModelError(f'{file} is not a robot description: {reason}') from error
-    for things, kind in ((spec.bodies, 'body'), (spec.joints, 'joint')):
-        for number, thing in enumerate(things):
-            thing.name = thing.name or f'{kind}{number}'
-    notes: list[str] = []
-    remove_objects(spec, notes)
-    hide_collision_shapes(spec)
-    bodies = {body.name for body in spec.bodies}
-    return Source(
-        spec=spec,
-        base='world' if 'base_link' in bodies else 'base_link',
-        mimics=frozenset(e.name1 for e in spec.equalities if e.type == JOINT_EQUALITY and e.name2),
-        notes=notes,
-    )
-
-
-def compile_spec(spec: mujoco.MjSpec, source: object) -> mujoco.MjModel:
-    """Compile, or raise a ModelError that names the file."""
-    try:
-        return spec.compile()
-    except ValueError as error:
-        reason = ' '.join(str(error).split())
-        raise ModelError(f'{source} does not compile: {reason}') from error
 
 
 def _chosen(source: Source, names: list[str], patterns: str, file: Path) -> list[str]:

@@ -23,14 +23,15 @@ def remove_objects(spec: mujoco.MjSpec, notes: list[str]) -> None:
     for joint in floating:
         elsewhere -= set(_drivable(joint.parent))
     left_out = []
-    for joint in floating:
+    for joint in sorted(floating, key=lambda joint: -len(_drivable(joint.parent))):
         body = joint.parent
-        if elsewhere or not _drivable(body):
+        if len(_drivable(body)) > len(elsewhere):  # the robot: most of the joints are its own
+            notes.append(f'{body.name} floats in the file; it is fixed where it is')
+            elsewhere = set(_drivable(body))
+            spec.delete(joint)
+        else:
             left_out.append(body.name)
             _delete(spec, body.name)
-        else:
-            notes.append(f'{body.name} floats in the file; it is fixed where it is')
-            spec.delete(joint)
     if left_out:
         notes.append(f'free bodies are left out: {", ".join(left_out)}')
     if mocap or floating:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.chain import SLIDE
-from sac_ros.envs.robot import HINGE, Robot, compile_spec
+from sac_ros.envs.robot import HINGE, Robot
+from sac_ros.envs.source import compile_spec
 
 Vector = NDArray[np.float64]
 GEOM = mujoco.mjtGeom
