@@ -42,7 +42,7 @@ FLOORS = {
         'experience',
     ),
     3: ('trainer', 'report'),
-    4: ('cli', 'robot_cli', '__main__', 'ros'),
+    4: ('arguments', 'cli', 'node_cli', 'request_cli', 'robot_cli', '__main__', 'ros'),
 }
 ROS = {
     'rclpy',

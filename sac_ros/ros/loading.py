@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Awaitable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from rclpy.clock import Clock
 from rclpy.node import Node
@@ -25,7 +26,7 @@ POLL_PERIOD = 0.01  # [s] between two looks whether a policy is loaded
 class PolicyNodeConfig(Checked):
     """Settings of the policy node."""
 
-    policy: str = setting('', 'ONNX file of the policy')
+    policy: str = setting('', 'ONNX file of the policy, or directory of a run that exported one')
     policy_sha256: str = setting(
         '', 'SHA-256 of the only file to load; empty for any that is good'
     )
@@ -52,8 +53,28 @@ def load_policy(config: PolicyNodeConfig) -> OnnxPolicy:
         PolicyError: it is not one that may be loaded.
     """
     if not config.policy:
-        raise ConfigError('no policy is given; set the parameter policy to an ONNX file')
-    return OnnxPolicy(config.policy, config.policy_sha256, config.model_hash)
+        raise ConfigError(
+            'no policy is given; set the parameter policy to an ONNX file or a run directory'
+        )
+    return OnnxPolicy(find_policy(config.policy), config.policy_sha256, config.model_hash)
+
+
+def find_policy(path: str) -> Path:
+    """Return the policy file that a path means: the file itself, or the one of a run directory.
+
+    Raises:
+        PolicyError: the directory holds no policy.
+    """
+    given = Path(path)
+    if not given.is_dir():
+        return given
+    file = given / 'policy.onnx'
+    if not file.exists():
+        raise PolicyError(
+            f'{given} holds no policy.onnx: let its training end, or write it with '
+            f'`sac_ros export {given}`'
+        )
+    return file
 
 
 class BackgroundLoader:

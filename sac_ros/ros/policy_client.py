@@ -1,0 +1,193 @@
+"""Requests to a running policy node, for the command line."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
+from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from std_msgs.msg import Header, String
+from std_srvs.srv import SetBool, Trigger
+
+from sac_ros.errors import ConfigError, NodeError
+from sac_ros.ros import messages
+from sac_ros.ros.process import initialize
+from sac_ros.supervisor import State
+
+LATEST = QoSProfile(depth=1)
+LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+POLL = 0.02  # [s] longest wait before a condition is checked again
+ACKNOWLEDGE = 0.1  # [s] one wait for acknowledgment, which Ctrl-C cannot interrupt
+REASON_WAIT = 2.5  # [s] diagnostics are published once a second
+
+
+class PolicyClient:
+    """A short-lived ROS node that talks to one policy node; use it as a context manager."""
+
+    def __init__(self, target: str, timeout: float) -> None:
+        """Start ROS.
+
+        Args:
+            target: full name of the policy node.
+            timeout: longest wait for an answer [s].
+
+        Raises:
+            ConfigError: the name or the timeout is not valid, or ROS cannot be started.
+        """
+        self.target, self._timeout = f'/{target.strip("/")}', timeout
+        try:
+            validate_full_topic_name(self.target)
+        except InvalidTopicNameException as error:
+            raise ConfigError(f'--node is {target!r}: {" ".join(str(error).split())}') from error
+        if not (math.isfinite(timeout) and timeout > 0):
+            raise ConfigError(f'--timeout is {timeout}; it must be a positive number [s]')
+        initialize('sac_ros', [])
+        self._node = rclpy.create_node(f'sac_ros_cli_{os.getpid()}', enable_rosout=False)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+
+    def __enter__(self) -> PolicyClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def enable(self, on: bool) -> tuple[bool, str]:
+        """Request or withdraw torque; return whether it was accepted, and the node's answer."""
+        return self._call(SetBool, 'enable', data=on)
+
+    def trigger(self, service: str) -> tuple[bool, str]:
+        """Call `estop` or `reset`; return whether it was accepted, and the node's answer."""
+        return self._call(Trigger, service)
+
+    def _call(self, kind: Any, service: str, **request: Any) -> tuple[bool, str]:
+        end = time.monotonic() + self._timeout
+        client: Any = self._node.create_client(kind, f'{self.target}/{service}')
+        self._wait(client.service_is_ready, end)
+        future: Any = client.call_async(kind.Request(**request))
+        self._wait(future.done, end)
+        response = future.result()
+        return response.success, response.message
+
+    def send_goal(self, numbers: Sequence[float], frame: str) -> str:
+        """Publish a goal and wait until every subscriber has acknowledged it.
+
+        Args:
+            numbers: x, y, z [m], and for a pose the quaternion x, y, z, w.
+            frame: of the goal; '' for the base of the robot.
+
+        Returns:
+            A description of the goal.
+
+        Raises:
+            SpecMismatch: a number is not finite, or the quaternion is not of length 1.
+            NodeError: the node does not listen or does not acknowledge in time.
+        """
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=frame)
+        goal = make_goal(numbers, header)
+        messages.read_goal(goal, '')
+        end = time.monotonic() + self._timeout
+        is_pose = isinstance(goal, PoseStamped)
+        topic = f'{self.target}/{"goal_pose" if is_pose else "goal"}'
+        publisher = self._node.create_publisher(type(goal), topic, LATEST)
+        self._wait(lambda: self._listens(topic, publisher.get_subscription_count()), end)
+        publisher.publish(goal)
+        self._wait(lambda: publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE)), end)
+        words = ' '.join(f'{number:g}' for number in numbers)
+        return (
+            f'{"pose" if is_pose else "point"} {words} in {frame or "the base frame"} to {topic}'
+        )
+
+    def _listens(self, topic: str, matched: int) -> bool:
+        """Return whether the policy node and every other subscriber are matched."""
+        subscribers = self._node.get_subscriptions_info_by_topic(topic)
+        names = {f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in subscribers}
+        return self.target in names and matched >= len(subscribers)
+
+    def states(self) -> Iterator[str]:
+        """Yield the state of the node, with its reason, and again when either changes.
+
+        Raises:
+            NodeError: the node does not answer, or is gone.
+        """
+        state: list[str] = []
+        line: list[str] = []
+        name = self.target.rpartition('/')[2]
+
+        def on_diagnostics(message: DiagnosticArray) -> None:
+            line.extend(status.message for status in message.status if status.name == name)
+
+        topic = f'{self.target}/state'
+        self._node.create_subscription(
+            String, topic, lambda message: state.append(message.data), LATCHED_TOPIC
+        )
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 10)
+        self._wait(lambda: bool(state), time.monotonic() + self._timeout)
+        shown = ''
+        while True:
+            self._spin_for(lambda: _reason(state[-1], line[-1:]) is not None, REASON_WAIT)
+            text = describe(state[-1], _reason(state[-1], line[-1:]) or '')
+            if text != shown:
+                shown = text
+                yield text
+            self._executor.spin_once(timeout_sec=POLL)
+            if not self._node.count_publishers(topic):
+                raise NodeError(f'the node {self.target} is gone')
+
+    def _wait(self, condition: Callable[[], bool], end: float) -> None:
+        if not self._spin_for(condition, end - time.monotonic()):
+            raise NodeError(
+                f'no node {self.target} answers within {self._timeout:g} s: '
+                f'is it running in ROS domain {os.environ.get("ROS_DOMAIN_ID") or 0}?'
+            )
+
+    def _spin_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Handle messages until the condition holds; return whether it does in time."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            self._executor.spin_once(timeout_sec=POLL)
+        return True
+
+
+def make_goal(numbers: Sequence[float], header: Header) -> PointStamped | PoseStamped:
+    """Make a point from 3 numbers [m], or a pose from 7 (position, quaternion x, y, z, w)."""
+    point = Point(**dict(zip('xyz', numbers[:3], strict=True)))
+    if len(numbers) == 3:
+        return PointStamped(header=header, point=point)
+    orientation = Quaternion(**dict(zip('xyzw', numbers[3:], strict=True)))
+    return PoseStamped(header=header, pose=Pose(position=point, orientation=orientation))
+
+
+def describe(state: str, reason: str) -> str:
+    """Return one line about a state: its name, its meaning, and the reason for it."""
+    meaning = State[state].value if state in State.__members__ else ''
+    return f'{state}: {meaning}' + (f' ({reason})' if reason else '')
+
+
+def _reason(state: str, line: Sequence[str]) -> str | None:
+    """Return the reason in the latest line of diagnostics, None while it is of another state."""
+    for text in line:
+        name, _, reason = text.partition(': ')
+        if name == state:
+            return reason
+    return None
