@@ -112,8 +112,9 @@ class PolicyClient:
         publisher.publish(goal)
         self._wait(lambda: publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE)), end)
         words = ' '.join(f'{number:g}' for number in numbers)
+        kind = 'pose' if is_pose else 'point'
         return (
-            f'{"pose" if is_pose else "point"} {words} in {frame or "the base frame"} to {topic}'
+            f'sent {kind} {words} in {f"frame {frame}" if frame else "the base frame"} to {topic}'
         )
 
     def _listens(self, topic: str, matched: int) -> bool:
