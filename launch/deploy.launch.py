@@ -9,7 +9,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.ros.launching import describe_launch, given_arguments, start_node
+from sac_ros.ros.launching import CheckedNode, describe_launch, given_arguments
 from sac_ros.ros.loading import PolicyNodeConfig
 
 HERE = Path(__file__).parent
@@ -29,35 +29,37 @@ def parameters(context: LaunchContext) -> dict[str, str]:
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
     sim = LaunchConfiguration('sim')
+    arguments = [
+        DeclareLaunchArgument('policy', default_value='', description='ONNX file of the policy'),
+        DeclareLaunchArgument(
+            'run_dir',
+            default_value='',
+            description='directory of a run whose policy.onnx to use, in place of policy',
+        ),
+        DeclareLaunchArgument(
+            'sim',
+            default_value='true',
+            choices=['true', 'false'],
+            description='start sim_node; false drives a robot that is already up',
+        ),
+        DeclareLaunchArgument(
+            'params_file', default_value=CONFIG, description='parameters of policy_node'
+        ),
+    ]
+    actions = [
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(HERE / 'sim.launch.py')),
+            condition=IfCondition(sim),
+        ),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')),
+            condition=UnlessCondition(sim),
+        ),
+        LogInfo(msg=f'the arm moves only after: {ENABLE}'),
+    ]
     return describe_launch(
         __file__,
-        [
-            DeclareLaunchArgument(
-                'policy', default_value='', description='ONNX file of the policy'
-            ),
-            DeclareLaunchArgument(
-                'run_dir',
-                default_value='',
-                description='directory of a run whose policy.onnx to use, in place of policy',
-            ),
-            DeclareLaunchArgument(
-                'sim',
-                default_value='true',
-                choices=['true', 'false'],
-                description='start sim_node; false drives a robot that is already up',
-            ),
-            DeclareLaunchArgument(
-                'params_file', default_value=CONFIG, description='parameters of policy_node'
-            ),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(HERE / 'sim.launch.py')),
-                condition=IfCondition(sim),
-            ),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')),
-                condition=UnlessCondition(sim),
-            ),
-            start_node('policy_node', PolicyNodeConfig, 'params_file', parameters),
-            LogInfo(msg=f'the arm moves only after: {ENABLE}'),
-        ],
+        arguments,
+        actions,
+        CheckedNode('policy_node', PolicyNodeConfig, 'params_file', parameters),
     )

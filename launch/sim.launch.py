@@ -10,36 +10,31 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
 from sac_ros.config import LAUNCH_ARGUMENTS
-from sac_ros.ros.launching import LIMITS, REALISM, describe_launch, given_arguments, start_node
+from sac_ros.ros.launching import LIMITS, REALISM, CheckedNode, describe_launch, given_arguments
 from sac_ros.simulator import SimConfig
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'sim.yaml'])
 PARAMETERS = {**LAUNCH_ARGUMENTS, 'goals': 'goals'}
+NODE = CheckedNode(
+    'sim_node', SimConfig, 'sim_params_file', partial(given_arguments, names=PARAMETERS)
+)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    return describe_launch(
-        __file__,
-        [
-            REALISM,
-            *LIMITS,
-            DeclareLaunchArgument(
-                'goals',
-                default_value='',
-                choices=['', 'point', 'pose'],
-                description='kind of the random goals; empty for the parameter file, else point',
-            ),
-            DeclareLaunchArgument(
-                'sim_params_file', default_value=CONFIG, description='parameters of sim_node'
-            ),
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py'))),
-            start_node(
-                'sim_node',
-                SimConfig,
-                'sim_params_file',
-                partial(given_arguments, names=PARAMETERS),
-            ),
-        ],
-    )
+    arguments = [
+        REALISM,
+        *LIMITS,
+        DeclareLaunchArgument(
+            'goals',
+            default_value='',
+            choices=['', 'point', 'pose'],
+            description='kind of the random goals; empty for the parameter file, else point',
+        ),
+        DeclareLaunchArgument(
+            'sim_params_file', default_value=CONFIG, description='parameters of sim_node'
+        ),
+    ]
+    view = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')))
+    return describe_launch(__file__, arguments, [view], NODE)

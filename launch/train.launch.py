@@ -10,7 +10,7 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
 from sac_ros.config import LAUNCH_ARGUMENTS, TrainConfig
-from sac_ros.ros.launching import LIMITS, REALISM, describe_launch, given_arguments, start_node
+from sac_ros.ros.launching import LIMITS, REALISM, CheckedNode, describe_launch, given_arguments
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'train.yaml'])
@@ -20,31 +20,29 @@ OF_THE_RUN = {
     'steps': 'environment steps in all',
 }
 PARAMETERS = {**LAUNCH_ARGUMENTS, 'run_dir': 'run_dir', 'task.name': 'task', 'steps': 'steps'}
+NODE = CheckedNode(
+    'train_node',
+    TrainConfig,
+    'params_file',
+    partial(given_arguments, names=PARAMETERS),
+    {'sigterm_timeout': '60'},  # saving a run takes its time
+)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    return describe_launch(
-        __file__,
-        [
-            REALISM,
-            *LIMITS,
-            *(
-                DeclareLaunchArgument(
-                    name, default_value='', description=f'{text}; empty for the parameter file'
-                )
-                for name, text in OF_THE_RUN.items()
-            ),
+    arguments = [
+        REALISM,
+        *LIMITS,
+        *(
             DeclareLaunchArgument(
-                'params_file', default_value=CONFIG, description='parameters of train_node'
-            ),
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py'))),
-            start_node(
-                'train_node',
-                TrainConfig,
-                'params_file',
-                partial(given_arguments, names=PARAMETERS),
-                sigterm_timeout='60',  # saving a run takes its time
-            ),
-        ],
-    )
+                name, default_value='', description=f'{text}; empty for the parameter file'
+            )
+            for name, text in OF_THE_RUN.items()
+        ),
+        DeclareLaunchArgument(
+            'params_file', default_value=CONFIG, description='parameters of train_node'
+        ),
+    ]
+    view = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')))
+    return describe_launch(__file__, arguments, [view], NODE)

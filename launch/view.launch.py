@@ -120,4 +120,4 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    return describe_launch(__file__, [*ARGUMENTS, OpaqueFunction(function=start)])
+    return describe_launch(__file__, ARGUMENTS, [OpaqueFunction(function=start)])

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.events.process import ProcessExited
@@ -48,14 +48,59 @@ LIMITS = [
 ]
 
 
-def describe_launch(file: str, actions: Iterable[LaunchDescriptionEntity]) -> LaunchDescription:
-    """Return the description of a launch file that refuses unknown arguments.
+class CheckedNode(NamedTuple):
+    """A node of this package with a parameter file and what the launch arguments replace in it."""
+
+    executable: str  # and name of the node
+    config: type[Checked]
+    file_argument: str  # launch argument with the path of the parameter file
+    values: Callable[[LaunchContext], Mapping[str, str]]  # by setting, as text
+    options: Mapping[str, Any] = {}  # of the launch action
+
+    def parameters(self, context: LaunchContext) -> list[Any]:
+        """Return the parameters of the action, or fail with one line."""
+        file = LaunchConfiguration(self.file_argument).perform(context)
+        try:
+            check_parameter_file(file, self.executable)
+            given = _typed(self.config, self.values(context))
+        except ConfigError as error:
+            raise RuntimeError(str(error)) from None
+        return [file, given] if given else [file]
+
+    def check(self, context: LaunchContext) -> None:
+        """Fail with one line if the node cannot be started."""
+        self.parameters(context)
+
+    def start(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        """Return the action that starts the node."""
+        return [
+            Node(
+                package=PACKAGE,
+                executable=self.executable,
+                parameters=self.parameters(context),
+                output='screen',
+                on_exit=bring_down,
+                **self.options,
+            )
+        ]
+
+
+def describe_launch(
+    file: str,
+    arguments: Sequence[DeclareLaunchArgument],
+    actions: Sequence[LaunchDescriptionEntity],
+    node: CheckedNode | None = None,
+) -> LaunchDescription:
+    """Return a launch description that checks everything given before it starts anything.
+
+    A process that is starting while the launch fails may be left behind.
 
     Args:
         file: path of the launch file.
-        actions: what it starts, its declared arguments included.
+        arguments: its own.
+        actions: what it includes and starts.
+        node: started after them.
     """
-    description = LaunchDescription()
 
     def check(context: LaunchContext) -> None:
         # An including launch file has arguments of its own in the same context.
@@ -63,9 +108,11 @@ def describe_launch(file: str, actions: Iterable[LaunchDescriptionEntity]) -> La
             known = {argument.name for argument in description.get_launch_arguments()}
             check_arguments(context.launch_configurations, known)
 
-    description.add_action(OpaqueFunction(function=check))
-    for action in actions:
-        description.add_action(action)
+    checks = [OpaqueFunction(function=node.check)] if node else []
+    starts = [OpaqueFunction(function=node.start)] if node else []
+    description = LaunchDescription(
+        [OpaqueFunction(function=check), *arguments, *checks, *actions, *starts]
+    )
     return description
 
 
@@ -100,46 +147,8 @@ def given_arguments(context: LaunchContext, names: Mapping[str, str]) -> dict[st
         context: of the launch.
         names: the launch argument of each setting.
     """
-    values = {name: LaunchConfiguration(names[name]).perform(context) for name in names}
+    values = {name: context.launch_configurations.get(names[name], '') for name in names}
     return {name: value for name, value in values.items() if value}
-
-
-def start_node(
-    executable: str,
-    config: type[Checked],
-    file_argument: str,
-    parameters: Callable[[LaunchContext], Mapping[str, str]],
-    **options: Any,
-) -> OpaqueFunction:
-    """Return the action that starts a node, or fails with one line.
-
-    Args:
-        executable: the node's program and name.
-        config: its settings.
-        file_argument: launch argument with the path of the node's parameter file.
-        parameters: returns, as text, what replaces the values of the file.
-        options: of the node's action.
-    """
-
-    def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        file = LaunchConfiguration(file_argument).perform(context)
-        try:
-            check_parameter_file(file, executable)
-            given = _typed(config, parameters(context))
-        except ConfigError as error:
-            raise RuntimeError(str(error)) from None
-        return [
-            Node(
-                package=PACKAGE,
-                executable=executable,
-                parameters=[file, given] if given else [file],
-                output='screen',
-                on_exit=bring_down,
-                **options,
-            )
-        ]
-
-    return OpaqueFunction(function=start)
 
 
 def _typed(config: type[Checked], values: Mapping[str, str]) -> dict[str, Any]:
