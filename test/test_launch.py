@@ -272,7 +272,7 @@ REFUSED = {
     'no file': ('train', ['params_file:=absent.yaml'], "cannot read the parameter file 'absent"),
     'directory': ('train', ['params_file:=.'], 'cannot read the parameter file'),
     'not YAML': ('train', ['params_file:=bad.yaml'], 'bad.yaml is not a YAML parameter file'),
-    'other node': ('train', ['params_file:=sim.yaml'], 'says nothing about train_node'),
+    'other node': ('train', ['params_file:=sim.yaml'], 'no section for train_node'),
     'no file of sim': ('deploy', ['sim_params_file:=absent.yaml'], 'cannot read the parameter'),
     'not a number': ('train', ['steps:=many'], 'must be an integer: invalid literal for int'),
     'two policies': ('deploy', ['policy:=a', 'run_dir:=b'], 'exclude each other'),
@@ -297,7 +297,7 @@ def test_ros2_launch_refuses_an_unknown_argument(share, domain, tmp_path):
         command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
     )
     assert result.returncode == 1
-    assert 'unknown launch argument stepz: did you mean steps?' in result.stderr
+    assert 'unknown launch argument stepz: did you mean steps?' in result.stdout
     assert not list(tmp_path.iterdir())
 
 

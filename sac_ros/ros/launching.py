@@ -60,8 +60,9 @@ class CheckedNode(NamedTuple):
     def parameters(self, context: LaunchContext) -> list[Any]:
         """Return the parameters of the action, or fail with one line."""
         file = LaunchConfiguration(self.file_argument).perform(context)
+        namespace = context.launch_configurations.get('ros_namespace', '')
         try:
-            check_parameter_file(file, self.executable)
+            check_parameter_file(file, f'{namespace}/{self.executable}')
             given = _typed(self.config, self.values(context))
         except ConfigError as error:
             raise RuntimeError(str(error)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,6 @@ import yaml
 from sac_ros.errors import ConfigError
 
 PARAMETERS = 'ros__parameters'
-WILDCARDS = ('*', '**')
-NAME_RULE = '__node:='  # in a remapping rule that renames the node
 
 
 def check_parameter_files(words: Sequence[str], name: str) -> None:
@@ -26,15 +25,20 @@ def check_parameter_files(words: Sequence[str], name: str) -> None:
     Raises:
         ConfigError: a file cannot be read or has no section for the node.
     """
-    for word in words:
-        name = word.rpartition(NAME_RULE)[2] if NAME_RULE in word else name
+    rules = [word.rpartition('__')[2].partition(':=') for word in words if '__' in word]
+    remapped = {key: value for key, _, value in rules}
+    namespace = remapped.get('ns', '').strip('/')
     for option, file in pairwise(words):
         if option == '--params-file':
-            check_parameter_file(file, name)
+            check_parameter_file(file, f'{namespace}/{remapped.get("node", name)}')
 
 
 def check_parameter_file(file: str, name: str) -> None:
     """Check that a parameter file has a section for a node.
+
+    Args:
+        file: its path.
+        name: of the node, with its namespace.
 
     Raises:
         ConfigError: the file cannot be read or has no section for the node.
@@ -46,21 +50,31 @@ def check_parameter_file(file: str, name: str) -> None:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = ' '.join(str(error).split())
         raise ConfigError(f'{file} is not a YAML parameter file: {reason}') from error
-    nodes = list(_nodes(content))
-    if not any(node.rpartition('/')[2] in (name, *WILDCARDS) for node in nodes):
-        there = ', '.join(nodes) if nodes else f'no section with {PARAMETERS}'
+    name = name.strip('/')
+    sections = list(_sections(content))
+    if not any(re.fullmatch(_pattern(section), f'/{name}') for section in sections):
+        found = ', '.join(sections) if sections else f'no section with {PARAMETERS}'
         raise ConfigError(
-            f'the parameter file {file} says nothing about {name}: it has {there}; '
-            f'write "{name}: {{{PARAMETERS}: {{...}}}}"'
+            f'the parameter file {file} has no section for {name}: it has {found}; '
+            f'write "/{name}: {{{PARAMETERS}: {{...}}}}"'
         )
 
 
-def _nodes(content: Any, prefix: str = '') -> Iterator[str]:
-    """Yield the name of each node in a parameter file, with its namespace."""
+def _sections(content: Any, prefix: str = '') -> Iterator[str]:
+    """Yield the node name of each section of a parameter file, with its namespace."""
     if not isinstance(content, dict):
         return
     for key, value in content.items():
         if isinstance(value, dict) and PARAMETERS in value:
             yield f'{prefix}{key}'
         else:
-            yield from _nodes(value, f'{prefix}{key}/')
+            yield from _sections(value, f'{prefix}{key}/')
+
+
+def _pattern(section: str) -> str:
+    """Return the regular expression of a node name, where * is one part and ** any number."""
+    parts = section.strip('/').split('/')
+    return ''.join(
+        '(/[^/]+)*' if part == '**' else '/' + re.escape(part).replace(r'\*', '[^/]*')
+        for part in parts
+    )
