@@ -10,26 +10,26 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from rclpy.validate_full_topic_name import validate_full_topic_name
-from std_msgs.msg import Header, String
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.errors import ConfigError, NodeError
 from sac_ros.ros import messages
 from sac_ros.ros.process import initialize
-from sac_ros.supervisor import State
+from sac_ros.ros.state_monitor import StateMonitor
 
 LATEST = QoSProfile(depth=1)
-LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 POLL = 0.02  # [s] longest wait before a condition is checked again
 ACKNOWLEDGE = 0.1  # [s] one wait for acknowledgment, which Ctrl-C cannot interrupt
-REASON_WAIT = 2.5  # [s] diagnostics are published once a second
+DISCOVERY = 1.0  # [s] in which every subscriber on this network should be found
+REPORT_WAIT = 2.5  # [s] diagnostics are published once a second
 
 
 class PolicyClient:
@@ -53,7 +53,9 @@ class PolicyClient:
         if not (math.isfinite(timeout) and timeout > 0):
             raise ConfigError(f'--timeout is {timeout}; it must be a positive number [s]')
         initialize('sac_ros', [])
-        self._node = rclpy.create_node(f'sac_ros_cli_{os.getpid()}', enable_rosout=False)
+        self._node = rclpy.create_node(
+            f'sac_ros_cli_{os.getpid()}', enable_rosout=False, start_parameter_services=False
+        )
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
 
@@ -109,13 +111,27 @@ class PolicyClient:
         topic = f'{self.target}/{"goal_pose" if is_pose else "goal"}'
         publisher = self._node.create_publisher(type(goal), topic, LATEST)
         self._wait(lambda: self._listens(topic, publisher.get_subscription_count()), end)
-        publisher.publish(goal)
-        self._wait(lambda: publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE)), end)
+        self._publish(publisher, goal, end)
         words = ' '.join(f'{number:g}' for number in numbers)
         kind = 'pose' if is_pose else 'point'
         return (
             f'sent {kind} {words} in {f"frame {frame}" if frame else "the base frame"} to {topic}'
         )
+
+    def _publish(
+        self, publisher: Publisher[Any], goal: PointStamped | PoseStamped, end: float
+    ) -> None:
+        """Publish a goal, and again for subscribers that are discovered a little later."""
+        reached, discovered = 0, time.monotonic() + DISCOVERY
+        while time.monotonic() < discovered:
+            matched = publisher.get_subscription_count()
+            if matched > reached:
+                publisher.publish(goal)
+                self._wait(
+                    lambda: publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE)), end
+                )
+            reached = matched
+            self._executor.spin_once(timeout_sec=POLL)
 
     def _listens(self, topic: str, matched: int) -> bool:
         """Return whether the policy node and every other subscriber are matched."""
@@ -129,28 +145,16 @@ class PolicyClient:
         Raises:
             NodeError: the node does not answer, or is gone.
         """
-        state: list[str] = []
-        line: list[str] = []
-        name = self.target.rpartition('/')[2]
-
-        def on_diagnostics(message: DiagnosticArray) -> None:
-            line.extend(status.message for status in message.status if status.name == name)
-
-        topic = f'{self.target}/state'
-        self._node.create_subscription(
-            String, topic, lambda message: state.append(message.data), LATCHED_TOPIC
-        )
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 10)
-        self._wait(lambda: bool(state), time.monotonic() + self._timeout)
+        monitor = StateMonitor(self._node, self.target)
+        self._wait(lambda: bool(monitor.state), time.monotonic() + self._timeout)
         shown = ''
         while True:
-            self._spin_for(lambda: _reason(state[-1], line[-1:]) is not None, REASON_WAIT)
-            text = describe(state[-1], _reason(state[-1], line[-1:]) or '')
-            if text != shown:
-                shown = text
-                yield text
+            self._spin_for(lambda: monitor.is_complete, REPORT_WAIT)
+            if monitor.line != shown:
+                shown = monitor.line
+                yield shown
             self._executor.spin_once(timeout_sec=POLL)
-            if not self._node.count_publishers(topic):
+            if monitor.is_gone:
                 raise NodeError(f'the node {self.target} is gone')
 
     def _wait(self, condition: Callable[[], bool], end: float) -> None:
@@ -177,18 +181,3 @@ def make_goal(numbers: Sequence[float], header: Header) -> PointStamped | PoseSt
         return PointStamped(header=header, point=point)
     orientation = Quaternion(**dict(zip('xyzw', numbers[3:], strict=True)))
     return PoseStamped(header=header, pose=Pose(position=point, orientation=orientation))
-
-
-def describe(state: str, reason: str) -> str:
-    """Return one line about a state: its name, its meaning, and the reason for it."""
-    meaning = State[state].value if state in State.__members__ else ''
-    return f'{state}: {meaning}' + (f' ({reason})' if reason else '')
-
-
-def _reason(state: str, line: Sequence[str]) -> str | None:
-    """Return the reason in the latest line of diagnostics, None while it is of another state."""
-    for text in line:
-        name, _, reason = text.partition(': ')
-        if name == state:
-            return reason
-    return None
