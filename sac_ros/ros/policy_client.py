@@ -29,7 +29,7 @@ LATEST = QoSProfile(depth=1)
 POLL = 0.02  # [s] longest wait before a condition is checked again
 ACKNOWLEDGE = 0.1  # [s] one wait for acknowledgment, which Ctrl-C cannot interrupt
 DISCOVERY = 1.0  # [s] in which every subscriber on this network should be found
-REPORT_WAIT = 2.5  # [s] diagnostics are published once a second
+REPORT_WAIT = 1.5  # [s] diagnostics are published once a second
 
 
 class PolicyClient:
@@ -147,9 +147,10 @@ class PolicyClient:
         """
         monitor = StateMonitor(self._node, self.target)
         self._wait(lambda: bool(monitor.state), time.monotonic() + self._timeout)
+        self._spin_for(lambda: monitor.has_reason and monitor.has_distance, REPORT_WAIT)
         shown = ''
         while True:
-            self._spin_for(lambda: monitor.is_complete, REPORT_WAIT)
+            self._spin_for(lambda: monitor.has_reason, REPORT_WAIT)
             if monitor.line != shown:
                 shown = monitor.line
                 yield shown

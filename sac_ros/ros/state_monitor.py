@@ -38,10 +38,14 @@ class StateMonitor:
         return not self._node.count_publishers(self.topic)
 
     @property
-    def is_complete(self) -> bool:
+    def has_reason(self) -> bool:
         """Whether the diagnostics that belong to the state have come."""
-        simulated = self._node.count_publishers(f'/{SIM_NODE}/markers') > 0
-        return self._reason is not None and not (simulated and self._distance is None)
+        return self._reason is not None
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether diagnostics of a simulated arm have come."""
+        return self._distance is not None
 
     @property
     def line(self) -> str:
