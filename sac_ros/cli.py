@@ -32,9 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; bad input gives one line on standard error and status 2."""
     logging.basicConfig(format='%(message)s')
     logging.getLogger('sac_ros').setLevel(logging.INFO)
-    parser = _parser()
-    options = parser.parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         status: int = options.run(options)
         return status
     except KeyboardInterrupt:

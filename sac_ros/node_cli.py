@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 from sac_ros.arguments import Parser
 from sac_ros.errors import ConfigError, NodeError
+from sac_ros.interrupts import exit_on_interrupt
 from sac_ros.settings import settings
-
-INTERRUPTED = 130
 
 
 class NodeProgram(NamedTuple):
@@ -78,7 +75,6 @@ def _add_options(
     parser: Parser, name: str, program: NodeProgram, add_settings: Callable[..., None]
 ) -> None:
     """Add the options of one node; this imports its settings and, for most nodes, ROS."""
-    _exit_at_once_on_interrupt()
     if name == 'policy':
         parser.add_argument(
             'file', nargs='?', metavar='POLICY', help='ONNX file, or directory of a run'
@@ -149,7 +145,8 @@ def require_ros(load: Callable[[], Any]) -> Any:
         NodeError: the Python packages of ROS 2 are missing.
     """
     try:
-        return load()
+        with exit_on_interrupt():
+            return load()
     except ModuleNotFoundError as error:
         if (error.name or '').startswith('sac_ros'):
             raise
@@ -157,11 +154,3 @@ def require_ros(load: Callable[[], Any]) -> Any:
             f'the Python package {error.name} is missing: source the setup.bash of a ROS 2 '
             'installation, or install sac_ros with `make train`'
         ) from error
-
-
-def _exit_at_once_on_interrupt() -> None:
-    """End without a traceback on Ctrl-C until the node handles signals itself.
-
-    An interrupt within an import may surface as an ImportError of a C extension.
-    """
-    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

@@ -20,6 +20,7 @@ SAC_ROS = ('-m', 'sac_ros')
 # The machine that runs the tests is busy: joint states are late only after a while.
 PATIENT = ('--supervision.state_period', '1.0', '--supervision.state_timeout', '1.0')
 STATUS = r'RUN: commands the policy; simulated arm: tip \d+ mm from the goal\n'
+SLOW = 'import time\nprint("importing", flush=True)\nwhile True: time.sleep(1)\n'
 POINT = ('0.3', '-1e-1', '0.4')
 
 
@@ -182,18 +183,47 @@ def test_help_lists_the_settings(name):
     assert {'sim': '--rate', 'policy': '--safety.', 'train': '--sac.gamma'}[name] in done.stdout
 
 
-@pytest.mark.parametrize('name', ['policy', 'train'])
-def test_ctrl_c_during_imports_leaves_no_traceback(domain, tmp_path, name):
-    (tmp_path / 'rclpy').mkdir()
-    (tmp_path / 'rclpy/__init__.py').write_text(
-        'import sys, time\nprint("importing", flush=True)\nwhile True: time.sleep(1)\n'
-    )
+@pytest.mark.parametrize(
+    ('module', 'arguments'),
+    [
+        ('rclpy', ['node', 'policy']),
+        ('rclpy', ['node', 'train']),
+        ('rclpy', ['estop']),
+        ('torch', ['node', 'train']),
+        ('numpy', ['status']),
+    ],
+)
+def test_ctrl_c_during_imports_leaves_no_traceback(domain, tmp_path, module, arguments):
+    (tmp_path / module).mkdir()
+    (tmp_path / module / '__init__.py').write_text(SLOW)
     environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{os.getcwd()}'}
     process = subprocess.Popen(
-        [sys.executable, *SAC_ROS, 'node', name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, *SAC_ROS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env=environment,
     )  # fmt: skip
     assert process.stdout.readline() == 'importing\n'
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (130, '')
+
+
+def test_ctrl_c_while_waiting_for_an_answer_is_quiet(graph):
+    waiting = graph.start('goal', 'goal', *POINT, '--timeout', '60', program=SAC_ROS)
+    seen = graph.node.get_node_names
+    graph.spin_until(lambda: any(n.startswith('sac_ros_cli') for n in seen()), what='the client')
+    graph.processes.remove(waiting)
+    assert graph.stop(waiting) == 130
+    assert graph.output(waiting) == ''
+    waiting.log.close()
+
+
+@pytest.mark.parametrize('arguments', [['node', 'policy', 'x'], ['enable']])
+def test_without_ros_there_is_one_line(tmp_path, arguments):
+    (tmp_path / 'rclpy').mkdir()
+    (tmp_path / 'rclpy/__init__.py').write_text(
+        "raise ModuleNotFoundError('No module named rclpy', name='rclpy')"
+    )
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{os.getcwd()}'}
+    done = sac_ros(*arguments, env=environment)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
+    assert 'NodeError: the Python package rclpy is missing: source' in done.stderr
