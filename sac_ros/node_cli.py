@@ -151,6 +151,6 @@ def require_ros(load: Callable[[], Any]) -> Any:
         if (error.name or '').startswith('sac_ros'):
             raise
         raise NodeError(
-            f'the Python package {error.name} is missing: source the setup.bash of a ROS 2 '
-            'installation, or install sac_ros with `make train`'
+            f'the Python package {error.name} is missing: those of ROS 2 come with its setup.bash '
+            'or with `make train`, others with pip'
         ) from error

@@ -226,4 +226,4 @@ def test_without_ros_there_is_one_line(tmp_path, arguments):
     environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{os.getcwd()}'}
     done = sac_ros(*arguments, env=environment)
     assert done.returncode == 2 and done.stderr.count('\n') == 1
-    assert 'NodeError: the Python package rclpy is missing: source' in done.stderr
+    assert 'NodeError: the Python package rclpy is missing: ' in done.stderr

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Awaitable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from rclpy.clock import Clock
 from rclpy.node import Node
@@ -14,6 +13,7 @@ from rclpy.task import Future as RosFuture
 
 from sac_ros.errors import ConfigError, PolicyError
 from sac_ros.policy import OnnxPolicy
+from sac_ros.policy_file import find_policy
 from sac_ros.ros.realtime import RealtimeConfig
 from sac_ros.safety import SafetyConfig
 from sac_ros.settings import Checked, setting
@@ -57,24 +57,6 @@ def load_policy(config: PolicyNodeConfig) -> OnnxPolicy:
             'no policy is given; set the parameter policy to an ONNX file or a run directory'
         )
     return OnnxPolicy(find_policy(config.policy), config.policy_sha256, config.model_hash)
-
-
-def find_policy(path: str) -> Path:
-    """Return the policy file that a path means: the file itself, or the one of a run directory.
-
-    Raises:
-        PolicyError: the directory holds no policy.
-    """
-    given = Path(path)
-    if not given.is_dir():
-        return given
-    file = given / 'policy.onnx'
-    if not file.exists():
-        raise PolicyError(
-            f'{given} holds no policy.onnx: let its training end, or write it with '
-            f'`sac_ros export {given}`'
-        )
-    return file
 
 
 class BackgroundLoader:
