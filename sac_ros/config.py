@@ -27,9 +27,14 @@ class ArmConfig(Checked):
         '', 'URDF or MJCF file of the arm; empty for the one that comes with sac_ros'
     )
     joints: str = setting(
-        '', 'joints to actuate, as names or patterns with *, comma between; empty for all'
+        '',
+        'joints to actuate, as names or patterns with *, comma between; empty for all but '
+        'those of a gripper',
     )
-    tip: str = setting('', 'body or site that is the tip; empty for the last body of the chain')
+    tip: str = setting(
+        '', 'body or site that is the tip; empty for tool0, *tcp*, an end effector or a flange at '
+        'the end of the chain, else its last body'
+    )  # fmt: skip
     torque_limits: str = setting(
         '', 'torque limits in place of those of the file, as joint*=20,wrist=3.5 [N·m]'
     )
@@ -37,7 +42,14 @@ class ArmConfig(Checked):
         '', 'velocity limits in place of those of the file, as joint*=4,wrist=6 [rad/s]'
     )
     xacro_args: str = setting('', 'arguments of a .xacro file, as prefix:=left_ gripper:=true')
-    control_period: float = setting(0.05, 'time between two actions [s]', 0.001, 1.0)
+    table: str = setting(
+        '', 'height of the table in the base frame [m], or none; empty for a table of the file, '
+        'else 0, the mounting plane'
+    )  # fmt: skip
+    control_period: float = setting(0.02, 'time between two actions [s]', 0.001, 1.0)
+    state_period: float = setting(
+        0.002, 'time between two joint states, on each of which the guards act [s]', 1e-4, 0.1
+    )
     timestep: float = setting(0.002, 'time step of the physics [s]', 1e-4, 0.02)
     gravity_compensation: bool = setting(
         True, 'the robot adds its own gravity torque to the command'
@@ -51,12 +63,40 @@ class TaskConfig(Checked):
     name: str = setting(
         'reach-point', 'reach-point, reach-pose, track-point, or path.py:MyTask (docs/tasks.md)'
     )
-    episode_steps: int = setting(50, 'actions per episode', 1, 100_000)
-    success_radius: float = setting(0.05, 'tip this close to the goal is a success [m]', 1e-4, 10)
-    success_angle: float = setting(0.3, 'tip turned this near to the goal counts [rad]', 1e-3, 4)
+    episode_steps: int = setting(125, 'actions per episode', 1, 100_000)
+    success_radius: float = setting(0.02, 'tip this close to the goal is a success [m]', 1e-4, 10)
+    success_angle: float = setting(0.26, 'tip turned this near to the goal counts [rad]', 1e-3, 4)
     goal_speed: float = setting(0.2, 'top speed of a goal that moves [m/s]', 0, 10)
     action_cost: float = setting(0.0, 'penalty on the mean squared action', 0, 10)
     smoothness_cost: float = setting(0.0, 'penalty on the mean squared jump of actions', 0, 10)
+    workspace: str = setting(
+        '', 'box in the base frame in which goals are drawn, as x_min x_max y_min y_max z_min '
+        'z_max [m]; empty for all that the arm reaches'
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.workspace_box()
+
+    def workspace_box(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return the lower and the upper corner of the workspace [m]; None without one.
+
+        Raises:
+            ConfigError: the text is not six numbers, or a lower bound is not below its upper one.
+        """
+        if not self.workspace.strip():
+            return None
+        try:
+            bounds = tuple(float(word) for word in self.workspace.replace(',', ' ').split())
+        except ValueError:
+            bounds = ()
+        lower, upper = bounds[::2], bounds[1::2]
+        if len(bounds) != 6 or not all(a < b for a, b in zip(lower, upper, strict=True)):
+            raise ConfigError(
+                f'task.workspace is {self.workspace!r}; give six numbers in m, x_min x_max y_min '
+                f'y_max z_min z_max, each minimum below its maximum'
+            )
+        return lower, upper
 
 
 @dataclass(frozen=True)
@@ -107,6 +147,38 @@ PRESETS = {
 }
 
 
+@dataclass(frozen=True)
+class ControllerConfig(Checked):
+    """Base controller, to whose torque the policy adds a residual."""
+
+    name: str = setting(
+        'ik-pd', 'none (the policy alone), gravity, impedance, or ik-pd (docs/learning.md)',
+        choices=('none', 'gravity', 'impedance', 'ik-pd'),
+    )  # fmt: skip
+    residual: float = setting(0.3, 'largest residual, as a share of the torque limit', 0, 2)
+    residual_at_goal: float = setting(0.05, 'the same at the goal', 0, 2)
+    residual_distance: float = setting(
+        0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10
+    )
+    position_gain: float = setting(8.0, 'ik-pd: tip velocity per distance [1/s]', 0, 100)
+    velocity_gain: float = setting(15.0, 'joint acceleration per velocity error [1/s]', 0, 1000)
+    speed: float = setting(0.8, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
+    ik_damping: float = setting(0.05, 'ik-pd: damping of the least squares [m]', 1e-4, 1)
+    centering: float = setting(
+        0.3, 'ik-pd: share of the velocity limit at which joints leave their limits', 0, 1
+    )
+    braking: float = setting(4.0, 'ik-pd: speed per distance to a joint limit [1/s]', 0.1, 100)
+    passes: int = setting(2, 'ik-pd: passes that take blocked joints out', 1, 8)
+    clearance: float = setting(
+        0.01, 'ik-pd: distance kept between links, and from the table [m]', 0, 1
+    )
+    clearance_range: float = setting(0.1, 'ik-pd: distance from which links evade [m]', 0, 1)
+    repulsion: float = setting(20.0, 'ik-pd: how fast, joint speed per that [rad/s]', 0, 1000)
+    friction: float = setting(0.7, 'ik-pd: share of the known Coulomb friction added', 0, 2)
+    friction_speed: float = setting(0.02, 'ik-pd: joint speed at which it is [rad/s]', 1e-4, 10)
+    stiffness: float = setting(200.0, 'impedance: force per distance [N/m]', 0, 1e5)
+
+
 ATOMS = 51  # as in C51
 
 
@@ -120,7 +192,7 @@ class SACConfig(Checked):
         -1.0, "Adam's memory of the gradient; -1 for 0.5 with normalization batch, else 0.9",
         -1, 0.999,
     )  # fmt: skip
-    gamma: float = setting(0.95, 'discount per action', 0, 0.99999)
+    gamma: float = setting(0.98, 'discount per action', 0, 0.99999)
     tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
     batch_size: int = setting(128, 'transitions per update', 1, 65_536)
     n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
@@ -252,4 +324,5 @@ class TrainConfig(Checked):
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)
+    controller: ControllerConfig = dataclasses.field(default_factory=ControllerConfig)
     sac: SACConfig = dataclasses.field(default_factory=SACConfig)

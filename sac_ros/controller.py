@@ -36,6 +36,7 @@ class Controller:
         self.goal: Mapping[str, Vector] = {}  # as `aim` took it; empty before the first
         self._safety = safety
         self._torque: Vector  # what the policy asked for last, (n,) [N·m]
+        self._executed: list[Vector]  # what was let through since then
         self._next_tick: float
         n = policy.spec.n_action
         self.policy, self.spec = policy, policy.spec
@@ -174,6 +175,7 @@ class Controller:
             self.supervisor.counts[f'guard {guard}'] += 1
         if guarded.fault:
             self.supervisor.fault(guarded.fault)
+        self._executed.append(guarded.torque)
         return guarded.torque
 
     def _tick(self, now: float) -> None:
@@ -184,10 +186,12 @@ class Controller:
             self.supervisor.counts['missed ticks'] += 1
             self._next_tick = now
         self._next_tick += period
+        executed = np.mean(self._executed, axis=0) if self._executed else self._offset
+        self._executed = []
         parts = {
             'joint_position': self._position,
             'joint_velocity': self._velocity,
-            'previous_action': (self._torque - self._offset) / self._limit,
+            'previous_action': (executed - self._offset) / self._limit,
             **self.goal,
         }
         for name, where in self._slices.items():
@@ -218,7 +222,7 @@ class Controller:
 
     def _forget(self) -> None:
         """Start the policy's memory afresh: its next previous action is zero."""
-        self._torque = np.array(self._offset)
+        self._torque, self._executed = np.array(self._offset), []
         self._next_tick = -math.inf
 
 

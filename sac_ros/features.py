@@ -24,6 +24,9 @@ class Kinematics(NamedTuple):
     jacobian: Tensor  # (B, 3, n) of the position [m/rad]
     rotation: Tensor  # (B, 3, 3)
     turning: Tensor  # (B, 3, n), the Jacobian of the angular velocity
+    axes: Tensor  # (B, c, 3) axis of each joint of the chain
+    origins: Tensor  # (B, c, 3) [m] point on that axis
+    links: Tensor  # (B, c, 3, 3) rotation of what each joint carries
 
 
 class ForwardKinematics(nn.Module):
@@ -60,7 +63,7 @@ class ForwardKinematics(nn.Module):
         sine, cosine = torch.sin(position), torch.cos(position)
         rotation = self.rotation[0].expand(position.shape[0], 3, 3)
         origin = self.translation[0].expand(position.shape[0], 3)
-        origins, axes = [], []
+        origins, axes, links = [], [], []
         identity = torch.eye(3, dtype=position.dtype, device=position.device)
         for i, joint in enumerate(self.joint):
             axis = rotation @ self.axis[i]  # (B, 3) in the base frame
@@ -71,14 +74,19 @@ class ForwardKinematics(nn.Module):
             else:
                 s, c = sine[:, joint, None, None], cosine[:, joint, None, None]
                 rotation = rotation @ (identity + s * self.skew[i] + (1 - c) * self.skew2[i])
+            links.append(rotation)
             origin = origin + rotation @ self.translation[i + 1]
             rotation = rotation @ self.rotation[i + 1]
-        axis, lever = torch.stack(axes, 1), origin[:, None] - torch.stack(origins, 1)
+        axis, anchor = torch.stack(axes, 1), torch.stack(origins, 1)
+        lever = origin[:, None] - anchor
         columns = torch.where(self.prismatic[:, None], axis, torch.linalg.cross(axis, lever))
         jacobian = self.placement @ columns  # (B, n, 3): joints off the chain move nothing
         spin = torch.where(self.prismatic[:, None], torch.zeros_like(axis), axis)
         turning = (self.placement @ spin).transpose(1, 2)
-        return Kinematics(origin, jacobian.transpose(1, 2), rotation, turning)
+        return Kinematics(
+            origin, jacobian.transpose(1, 2), rotation, turning, axis, anchor,
+            torch.stack(links, 1),
+        )  # fmt: skip
 
 
 class Features(nn.Module):
@@ -123,14 +131,27 @@ class Features(nn.Module):
         self.others = [name for name in extra if name not in joints | set(known)]
         self.size = 5 * n + 6 + sum(size for name, size in extra.items() if name not in joints)
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """Map raw observations (B, n_obs) to features (B, size)."""
+    def place(self, observation: Tensor) -> Kinematics | None:
+        """Return the kinematics at raw observations (B, n_obs), None without an arm."""
         if self.kinematics is None:
+            return None
+        place: Kinematics = self.kinematics(observation[:, self.slices['joint_position']])
+        return place
+
+    def forward(self, observation: Tensor, place: Kinematics | None = None) -> Tensor:
+        """Map raw observations (B, n_obs) to features (B, size).
+
+        Args:
+            observation: raw.
+            place: what `place` gave for it, if that is at hand.
+        """
+        if place is None:
+            place = self.place(observation)
+        if place is None:
             return observation
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
-        place = self.kinematics(position)
-        tip_velocity = _apply(place.jacobian, velocity)
+        tip_velocity = apply_matrix(place.jacobian, velocity)
         features = [
             torch.sin(position),
             torch.cos(position),
@@ -143,31 +164,52 @@ class Features(nn.Module):
         if 'goal' in self.slices:
             error = observation[:, self.slices['goal']] - place.tip
             coarse, fine = error / self.reach, torch.tanh(error / FINE)
-            features += [coarse, fine, _apply(lever, coarse), _apply(lever, fine)]
+            features += [coarse, fine, apply_matrix(lever, coarse), apply_matrix(lever, fine)]
         if 'goal_orientation' in self.slices:
             features += _turn(observation[:, self.slices['goal_orientation']], place)
         if 'goal_velocity' in self.slices:
             moving = observation[:, self.slices['goal_velocity']]
-            features += [moving, moving - tip_velocity, _apply(lever, moving - tip_velocity)]
+            features += [moving, moving - tip_velocity, apply_matrix(lever, moving - tip_velocity)]
         features += [observation[:, self.slices[name]] for name in self.others]
         features.append(observation[:, self.slices['previous_action']])
         return torch.cat(features, dim=1).clamp(-BOUND, BOUND)
 
 
-def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
+def apply_matrix(matrix: Tensor, vector: Tensor) -> Tensor:
     """Return matrix (B, m, k) times vector (B, k), (B, m)."""
     return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+def apply_matrices(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Return matrices (B, c, 3, 3) times vectors (c, 3), (B, c, 3)."""
+    return (matrices @ vectors[:, :, None]).squeeze(-1)
 
 
 def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
     """Return two axes of the tip, the turn to the goal, its cosine, and torques towards it.
 
-    E = R_goal R_tip^T; the turn is the axis of E times the sine of its angle.
-
     Args:
         quaternion: of the goal (B, 4), x, y, z, w, of any length.
         place: of the tip.
     """
+    turn, cosine = _relative_turn(quaternion, place)
+    axes = place.rotation[:, :, :2].flatten(1)
+    return [axes, turn, cosine, apply_matrix(place.turning.transpose(1, 2), turn)]
+
+
+def rotation_error(quaternion: Tensor, place: Kinematics) -> Tensor:
+    """Return the rotation vector (B, 3) [rad] from the tip to a goal (B, 4), x, y, z, w.
+
+    The angle comes from the sine and cosine of `_relative_turn`; at half a turn, where the axis
+    is not determined by them, it is zero.
+    """
+    turn, cosine = _relative_turn(quaternion, place)
+    sine = (turn.square().sum(1, keepdim=True) + 1e-12).sqrt()
+    return turn / sine * torch.atan2(sine, cosine)
+
+
+def _relative_turn(quaternion: Tensor, place: Kinematics) -> tuple[Tensor, Tensor]:
+    """Return axis times sine (B, 3) and cosine (B, 1) of the rotation E = R_goal R_tip^T."""
     x, y, z, w = F.normalize(quaternion, dim=1, eps=1e-6).unbind(1)
     goal = torch.stack(
         (
@@ -179,9 +221,7 @@ def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
     error = goal @ place.rotation.transpose(1, 2)
     skew = (error - error.transpose(1, 2)) / 2
     turn = torch.stack((skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]), dim=1)
-    cosine = (error.diagonal(dim1=1, dim2=2).sum(1, keepdim=True) - 1) / 2
-    axes = place.rotation[:, :, :2].flatten(1)
-    return [axes, turn, cosine, _apply(place.turning.transpose(1, 2), turn)]
+    return turn, (error.diagonal(dim1=1, dim2=2).sum(1, keepdim=True) - 1) / 2
 
 
 def _finite(limits: tuple[float, ...], otherwise: float) -> NDArray[np.float64]:

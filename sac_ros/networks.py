@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sac_ros.base_controller import BaseController, with_base
 from sac_ros.config import SACConfig
 from sac_ros.features import Features
 from sac_ros.layers import BatchRenorm, LayerNorm, Moments, Normalizer, keep_mask
@@ -144,7 +145,9 @@ class Critics(nn.Module):
 class Policy(nn.Module):
     """The deterministic policy that is exported: raw observation in, torque out.
 
-    torque = offset + limit * tanh(mean(features(observation)))
+    torque = offset + limit * clip(base + authority * tanh(mean(features(observation))), -1, 1)
+
+    with the output of the base controller; without one, base is 0 and authority 1.
 
     It computes in float64 inside: sums of float32 in another order differ by up to 1e-5 of the
     limit, so that two runtimes would disagree.
@@ -154,9 +157,15 @@ class Policy(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, spec: PolicySpec, features: Features, normalizer: Normalizer | None, actor: Actor
+        self,
+        spec: PolicySpec,
+        features: Features,
+        normalizer: Normalizer | None,
+        actor: Actor,
+        controller: BaseController | None = None,
     ) -> None:
         super().__init__()
+        self.controller = controller
         self.features, self.normalizer, self.actor = features, normalizer, actor
         self.register_buffer('limit', torch.tensor(spec.torque_limit))
         self.register_buffer('offset', torch.tensor(spec.torque_offset))
@@ -164,11 +173,16 @@ class Policy(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Map raw observations (B, n_obs) to torques (B, n_act) [N·m], float32 both."""
-        features = self.features(observation.double())
+        observation = observation.double()
+        place = self.features.place(observation)
+        features = self.features(observation, place)
         if self.normalizer is not None:
             features = self.normalizer(features)
         mean, _ = self.actor(features)
-        return (self.offset + self.limit * torch.tanh(mean)).float()
+        base = None
+        if self.controller is not None and place is not None:
+            base = self.controller(observation, place)
+        return (self.offset + self.limit * with_base(base, torch.tanh(mean))).float()
 
 
 def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

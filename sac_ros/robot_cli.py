@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -11,13 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
-from sac_ros.errors import ConfigError, EnvError
+from sac_ros.errors import ConfigError, EnvError, ModelError
 from sac_ros.settings import build, settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sac_ros.envs.arm import SimArm
     from sac_ros.envs.env import ArmEnv
     from sac_ros.envs.robot import Robot
+    from sac_ros.envs.task import Task
     from sac_ros.evaluation import Act
 
 DRAWN_SIZE = (960, 720)  # pixels
@@ -36,15 +41,15 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
         description='Print joints, limits and the chain to the tip of a URDF, .xacro or MJCF '
         'file as training would use it, and render a picture.',
     )
-    inspect.add_argument('file', type=Path, help='the robot file')
+    inspect.add_argument('file', nargs='?', help='the robot file (default: --arm.model)')
     inspect.add_argument(
         '--picture', type=Path, help='where the PNG goes (default: FILE.png here)'
     )
-    for item in settings(ArmConfig):
-        if item.type is str and item.name != 'model':
-            option = '--' + item.name.replace('_', '-')
-            text = f'{item.text} (default: none)'
-            inspect.add_argument(option, dest=item.name, default='', metavar='TEXT', help=text)
+    add_settings(inspect, ArmConfig, 'arm.')
+    add_settings(inspect, TaskConfig, 'task.')
+    for name in ('joints', 'tip', 'torque_limits', 'velocity_limits', 'xacro_args', 'table'):
+        option, short = f'arm.{name}', '--' + name.replace('_', '-')
+        inspect.add_argument(short, dest=option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     inspect.set_defaults(run=_inspect)
 
     watch = commands.add_parser(
@@ -66,19 +71,40 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     from sac_ros.envs.arm import SimArm
+    from sac_ros.envs.inspection import describe_surroundings, sample_goals, warnings_of
+    from sac_ros.envs.robot import default_model
+    from sac_ros.envs.tasks import make_task
 
-    names = [item.name for item in settings(ArmConfig) if item.type is str]
-    values = {name: getattr(options, name) for name in names if name != 'model'}
-    arm = SimArm(build(ArmConfig, {'model': str(options.file), **values}))
-    print(describe(arm))
-    picture = options.picture or Path(options.file.with_suffix('.png').name)
+    config = given_config(options)
+    if options.file and config.arm.model not in ('', options.file):
+        raise ConfigError(f'two robot files: {options.file} and --arm.model {config.arm.model}')
+    model = options.file or config.arm.model
+    arm = SimArm(dataclasses.replace(config.arm, model=model))
+    task = make_task(arm, config.task, config.arm.control_period)
+    goals, failure = None, []
     try:
-        draw(arm, picture)
+        goals = sample_goals(task)
+    except ModelError as error:
+        failure = [f'WARN   {error}']
+    print(describe(arm))
+    print('\n'.join([*describe_surroundings(task, goals), *warnings_of(arm), *failure]))
+    picture = options.picture or Path((Path(model) if model else default_model()).stem + '.png')
+    try:
+        draw(arm, task, goals, picture)
     except EnvError as error:
         print(f'\nno picture: {error}')
     else:
         print(f'\npicture {picture}')
     return 0
+
+
+def given_config(options: argparse.Namespace) -> TrainConfig:
+    """Return the configuration that the options of a command make."""
+    known = {item.name for item in settings(TrainConfig)}
+    config: TrainConfig = build(
+        TrainConfig, {k: v for k, v in vars(options).items() if k in known}
+    )
+    return config
 
 
 def _watch(options: argparse.Namespace) -> int:
@@ -94,8 +120,7 @@ def _watch(options: argparse.Namespace) -> int:
 
     file = find_policy(options.policy)
     policy = OnnxPolicy(file)
-    known = {item.name for item in settings(TrainConfig)}
-    config = build(TrainConfig, {k: v for k, v in vars(options).items() if k in known})
+    config = given_config(options)
     env = ArmEnv(config, render_mode='rgb_array')
     policy.spec.check_same(env.policy_spec, f'policy {file}', 'the environment')
     act = onnx_action(policy, policy.spec)
@@ -184,24 +209,22 @@ def robot_slides(arm: SimArm, joint: str) -> bool:
     return int(arm.model.joint(joint).type[0]) == SLIDE
 
 
-def draw(arm: SimArm, picture: Path) -> None:
-    """Write a PNG of the arm in the middle of its joints' ranges.
+def draw(arm: SimArm, task: Task, goals: NDArray[np.float64] | None, picture: Path) -> None:
+    """Write a PNG of the arm in a start posture, of its goals (n, 3) [m] and its workspace.
 
     Raises:
         EnvError: there is nothing to draw with.
     """
-    import numpy as np
     from PIL import Image
 
+    from sac_ros.envs.inspection import pose_for_picture
     from sac_ros.envs.picture import Camera
 
-    lower, upper = np.array(arm.robot.position_lower), np.array(arm.robot.position_upper)
-    bounded = np.isfinite(lower) & np.isfinite(upper)
-    middle = np.where(bounded, (lower + np.where(bounded, upper, 0)) / 2, 0.0)
-    arm.reset(np.nan_to_num(middle, neginf=0.0, posinf=0.0))
+    pose_for_picture(arm, task)
     camera = Camera(arm, *DRAWN_SIZE)
     try:
-        Image.fromarray(camera.draw()).save(picture)
+        picture_of = camera.survey(goals, task.config.workspace_box())
+        Image.fromarray(picture_of).save(picture)
     finally:
         camera.close()
 

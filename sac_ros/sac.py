@@ -6,6 +6,7 @@ papers add is a setting each (`SACConfig`) and a line or two here.
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -14,8 +15,9 @@ from torch.func import functional_call, grad_and_value
 
 from sac_ros import categorical
 from sac_ros.adam import AdamState, Parameters, adam_state, adam_step
+from sac_ros.base_controller import Base, BaseController, with_base
 from sac_ros.config import SACConfig
-from sac_ros.features import Features
+from sac_ros.features import Features, Kinematics
 from sac_ros.layers import Moments, Normalizer
 from sac_ros.networks import Actor, Critics, Policy, sample_action
 from sac_ros.sac_state import LearnerState, Noise, Running, Step
@@ -27,10 +29,16 @@ Metrics = dict[str, Tensor]
 class SAC:
     """The networks and equations of Soft Actor-Critic for one specification; it holds no state."""
 
-    def __init__(self, spec: PolicySpec, chain: Chain | None, config: SACConfig) -> None:
+    def __init__(
+        self,
+        spec: PolicySpec,
+        chain: Chain | None,
+        config: SACConfig,
+        controller: BaseController | None = None,
+    ) -> None:
         config = config.resolved(hindsight=True)
         self.spec, self.chain, self.config = spec, chain, config
-        self.features = Features(spec, chain)
+        self.features, self.controller = Features(spec, chain), controller
         self.target_entropy = -config.target_entropy_scale * spec.n_action
         self._actor, self._critics = self._new_actor(), self._new_critics()
         self._normalizer = Normalizer(self.features.size)
@@ -42,6 +50,8 @@ class SAC:
             torch.manual_seed(seed)
             actor, critics = self._new_actor().to(device), self._new_critics().to(device)
         self.features.to(device)
+        if self.controller is not None:
+            self.controller.to(device)
         of_actor = {name: value.detach() for name, value in actor.named_parameters()}
         of_critics = {name: value.detach() for name, value in critics.named_parameters()}
         target = {k: v.clone() for k, v in of_critics.items()} if self._has_target else {}
@@ -157,7 +167,10 @@ class SAC:
     def _seen(
         self, state: LearnerState, batch: Transition, noise: Noise, discount: Tensor | None
     ) -> tuple[Moments, Step]:
-        both = self.features(torch.cat((batch.observation, batch.next_observation)))
+        observations = torch.cat((batch.observation, batch.next_observation))
+        place = self.features.place(observations)
+        both = self.features(observations, place)
+        base = self._base(observations, place)
         observed = state.running.observation
         if observed:
             observed = self._normalizer.updated(observed, both)
@@ -165,11 +178,13 @@ class SAC:
         features, next_features = both.chunk(2)
         acting = (state.actor, state.running.actor)
         mean, log_std = functional_call(self._actor, acting, (next_features,))
-        action, log_prob = sample_action(mean, log_std, noise.next_action)
+        sample, log_prob = sample_action(mean, log_std, noise.next_action)
+        now, later = (None, None) if base is None else base.halves()
         discount = (self.config.gamma if discount is None else discount) * (1 - batch.terminated)
         return observed, Step(
-            features, batch.action, batch.reward, discount, next_features, action, log_prob
-        )
+            features, batch.action, batch.reward, discount, next_features,
+            with_base(later, sample), log_prob, now,
+        )  # fmt: skip
 
     def critic_loss(
         self, critic: Parameters, state: LearnerState, step: Step, noise: Noise
@@ -242,7 +257,8 @@ class SAC:
         mean, log_std = functional_call(
             self._actor, acting, (step.features,), {'moments': moments}
         )
-        action, log_prob = sample_action(mean, log_std, noise.action)
+        sample, log_prob = sample_action(mean, log_std, noise.action)
+        action = with_base(step.base, sample)
         mask = None if noise.uniform is None else noise.uniform[2]
         q = self._q((state.critic, state.running.critic), step.features, action, mask)
         value = q.mean(dim=0) if self.config.subset else q.amin(dim=0)
@@ -280,9 +296,17 @@ class SAC:
         acting = (actor, state.running.actor)
         if self.config.exploration == 'gsde':
             mean, _ = functional_call(self._actor, acting, (features, noise))
-            return torch.tanh(mean)
+            return self.to_action(observation, torch.tanh(mean))
         mean, log_std = functional_call(self._actor, acting, (features,))
-        return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
+        raw = mean if noise is None else mean + log_std.exp() * noise
+        return self.to_action(observation, torch.tanh(raw))
+
+    def to_action(self, observation: Tensor, residual: Tensor) -> Tensor:
+        """Return the action (B, n_act) of a residual in [-1, 1] at raw observations (B, n_obs).
+
+        a = clip(base + authority * residual, -1, 1); without a base controller a = residual.
+        """
+        return with_base(self._base(observation, self.features.place(observation)), residual)
 
     def assess(
         self, state: LearnerState, observation: Tensor, noise: Tensor
@@ -320,7 +344,15 @@ class SAC:
         if state.running.observation:
             normalizer = Normalizer(self.features.size)
             normalizer.load_state_dict(state.running.observation)
-        return Policy(self.spec, Features(self.spec, self.chain), normalizer, actor).eval()
+        controller = copy.deepcopy(self.controller)
+        features = Features(self.spec, self.chain)
+        return Policy(self.spec, features, normalizer, actor, controller).eval()
+
+    def _base(self, observation: Tensor, place: Kinematics | None) -> Base | None:
+        if self.controller is None or place is None:
+            return None
+        base: Base = self.controller(observation, place)
+        return base
 
     def _deployed(self, state: LearnerState) -> Parameters:
         return state.average_actor or state.actor

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from sac_ros.adam import AdamState, Parameters
+from sac_ros.base_controller import Base
 from sac_ros.layers import Moments
 
 
@@ -57,3 +58,4 @@ class Step(NamedTuple):
     next_features: Tensor  # (B, n_features)
     next_action: Tensor  # (B, n_act), drawn from the policy
     next_log_prob: Tensor  # (B,)
+    base: Base | None = None  # of the observation, where there is a base controller

@@ -1,12 +1,16 @@
-"""The last thing every torque passes before it leaves the program: guards in pure numpy.
+"""Safety filter: the guards that every torque passes before it is published, in pure numpy.
 
 Order: finite, clamp, joint and velocity limits, rate, finite. All limits come from the policy's
 specification; settings can only tighten them.
 
-The limits open or close, joint by joint, the range of torques that may be published. The range
-always holds zero. What the new range forbids of the torque published last goes at once; only from
-there on is the change limited in rate. So taking torque away is never slowed down by a guard, and
-the largest jump that a guard makes is from the torque published last to zero.
+Each joint has an allowed velocity: its velocity limit, and near a position limit a speed that
+shrinks in proportion to the distance left, so that the joint can still be stopped. The allowed
+torque falls linearly to zero as the joint reaches its allowed velocity, and beyond it becomes a
+braking torque (the soft velocity saturation of ros2_control's joint limits). The braking torque
+only opposes motion: a joint at rest is never pushed.
+
+Torque that the new range forbids is removed in one command. Only what is added, braking included,
+is limited in rate. So the largest jump that a guard makes is from the last torque to zero.
 """
 
 from __future__ import annotations
@@ -41,6 +45,12 @@ class SafetyConfig(Checked):
     )
     position_margin: float = setting(
         0.05, 'only inward torque this close to a joint limit [rad]', 0, 1
+    )
+    position_braking: float = setting(
+        5.0, 'allowed speed towards a joint limit per distance to that margin [1/s]', 0.1, 100
+    )
+    velocity_band: float = setting(
+        0.2, 'share of the velocity limit over which torque falls to zero', 0.01, 1
     )
     damping: float = setting(
         0.02, 'fallback damping, share of the torque limit per rad/s; 0 is none', 0, 10
@@ -103,12 +113,18 @@ class SafetyFilter:
         self._fault_speed = np.minimum(  # (n,) [rad/s]
             config.velocity_fault * self.velocity_limit, MOST_SPEED * np.array(spec.velocity_limit)
         )
+        speed = np.where(np.isfinite(self.velocity_limit), self.velocity_limit, math.pi)
+        self._gain = self.torque_limit / (config.velocity_band * speed)  # (n,) [N·m·s/rad]
         self._last: Vector = np.zeros(spec.n_action)
 
     @property
     def last(self) -> Vector:
         """The torque that was let through last, (n,) [N·m]."""
         return np.array(self._last)
+
+    def restart(self, torque: Vector) -> None:
+        """Take (n,) [N·m] as the torque that was let through last."""
+        self._last = np.array(torque)
 
     def apply(self, torque: Vector, position: Vector, velocity: Vector, dt: float) -> Guarded:
         """Return the torque that may be published, (n,) [N·m].
@@ -128,28 +144,40 @@ class SafetyFilter:
         low, high = self.allowed(position, velocity)
         wanted = between(low, torque, high)
         step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
-        safe = limit_rate(wanted, between(low, self._last, high), step)
+        kept = between(np.minimum(low, 0.0), self._last, np.maximum(high, 0.0))
+        safe = limit_rate(wanted, kept, step)
         if not all_finite(safe):
             return self._fault('guarded torque is not finite', velocity)
         self._last = safe
         if (safe == torque).all():
             return Guarded(safe)
-        return Guarded(safe, self._guards(torque, wanted, safe, velocity))
+        return Guarded(safe, self._guards(torque, wanted, safe, position, velocity))
+
+    def allowed_velocity(self, position: Vector) -> tuple[Vector, Vector]:
+        """Return the lowest and highest allowed velocity (..., n) [rad/s] at positions (..., n).
+
+        v_max = min(velocity limit, k (upper - margin - position)), never below zero.
+        """
+        k, limit = self.config.position_braking, self.velocity_limit
+        low = -between(0.0, k * (position - self._inner_lower), limit)
+        return low, between(0.0, k * (self._inner_upper - position), limit)
 
     def allowed(self, position: Vector, velocity: Vector) -> tuple[Vector, Vector]:
         """Return the lowest and highest torque that may be published, both (..., n) [N·m].
 
-        Up to the torque limit; no outward torque inside the margin of a position limit, and none
-        that speeds up a joint over its velocity limit.
+        tau_max = clip(g (v_max - v), -limit, limit) with g = limit / (velocity_band * velocity
+        limit): the full torque well below the allowed velocity, none at it, braking above it.
 
         Args:
             position: (..., n) [rad].
             velocity: (..., n) [rad/s].
         """
-        no_less = (position <= self._inner_lower) | (velocity < -self.velocity_limit)
-        no_more = (position >= self._inner_upper) | (velocity > self.velocity_limit)
-        low = np.where(no_less, 0.0, -self.torque_limit)
-        return low, np.where(no_more, 0.0, self.torque_limit)
+        slowest, fastest = self.allowed_velocity(position)
+        low = between(-self.torque_limit, self._gain * (slowest - velocity), self.torque_limit)
+        high = between(-self.torque_limit, self._gain * (fastest - velocity), self.torque_limit)
+        # A joint that is not moving outwards is not braked.
+        low = np.where(velocity >= 0, np.minimum(low, 0.0), low)
+        return low, np.where(velocity <= 0, np.maximum(high, 0.0), high)
 
     def fallback(self, velocity: Vector | None) -> Vector:
         """Return and remember the fallback torque, (n,) [N·m]; it is not rate-limited."""
@@ -168,15 +196,18 @@ class SafetyFilter:
         return self._named(outside)
 
     def _guards(
-        self, torque: Vector, wanted: Vector, safe: Vector, velocity: Vector
+        self, torque: Vector, wanted: Vector, safe: Vector, position: Vector, velocity: Vector
     ) -> tuple[str, ...]:
         """Name the guards that made `safe` of `torque`, by way of `wanted`."""
-        taken = (wanted == 0) & (torque != 0)
-        fast = np.abs(velocity) > self.velocity_limit
+        clamped = between(-self.torque_limit, torque, self.torque_limit)
+        slowest, fastest = self.allowed_velocity(position)
+        outward = np.where(torque > 0, fastest, -slowest)  # allowed speed that way
+        limited = wanted != clamped
+        at_limit = limited & (outward < self.velocity_limit)
         hits = {
-            'torque': (np.abs(torque) > self.torque_limit).any(),
-            'position': (taken & ~fast).any(),
-            'velocity': (taken & fast).any(),
+            'torque': (clamped != torque).any(),
+            'position': at_limit.any(),
+            'velocity': (limited & ~at_limit).any(),
             'rate': (safe != wanted).any(),
         }
         return tuple(name for name, hit in hits.items() if hit)
@@ -193,8 +224,8 @@ def all_finite(values: Vector) -> bool:
     return all(map(math.isfinite, values.tolist()))
 
 
-def between(low: Vector, value: Vector, high: Vector) -> Vector:
-    """Clip to [low, high], all (..., n)."""
+def between(low: Vector | float, value: Vector, high: Vector | float) -> Vector:
+    """Clip (..., n) to [low, high]."""
     clipped: Vector = np.minimum(np.maximum(value, low), high)
     return clipped
 

@@ -166,6 +166,32 @@ class PolicySpec:
             raise SpecMismatch(f'{mine} and {theirs} are for different robots or tasks ({sides})')
 
 
+class Dynamics(NamedTuple):
+    """Constants of an arm's dynamics that a base controller uses; joints as in the specification.
+
+    `mass` and `center` belong to the links of a `Chain`: link 0 is what stands before its first
+    joint, link i what its joint i carries up to the next one.
+    """
+
+    inertia: NDArray[np.float64]  # (n,) mean diagonal of the mass matrix [kg·m^2]
+    damping: NDArray[np.float64]  # (n,) [N·m·s/rad]
+    friction: NDArray[np.float64]  # (n,) Coulomb friction [N·m]
+    mass: NDArray[np.float64]  # (c+1,) [kg]
+    center: NDArray[np.float64]  # (c+1, 3) center of mass in the frame behind the joint [m]
+    gravity: NDArray[np.float64]  # (3,) in the base frame [m/s^2]
+
+
+class CollisionSpheres(NamedTuple):
+    """Spheres that cover an arm, numbered by the links of a `Chain` as in `Dynamics`."""
+
+    center: NDArray[np.float64]  # (s, 3) [m] in the frame of the link's joint; link 0: base frame
+    link: NDArray[np.int64]  # (s,)
+    pair: NDArray[np.int64]  # (p, 2) spheres that must not meet
+    above_table: NDArray[np.int64]  # (t,) spheres that must stay above the table
+    normal: NDArray[np.float64]  # (3,) of the table, in the base frame
+    reach: NDArray[np.float64]  # (p + t,) [m] distance, or height of a center, that is contact
+
+
 class Chain(NamedTuple):
     """Kinematics from the base to the tip, enough to place the tip from joint positions.
 
@@ -178,6 +204,8 @@ class Chain(NamedTuple):
     axis: NDArray[np.float64]  # (n, 3) unit vectors in the joint's own frame
     prismatic: NDArray[np.bool_]  # (n,) True where the joint slides
     joint: NDArray[np.int64]  # (n,) index of the joint in the specification's order
+    dynamics: Dynamics | None = None
+    collision: CollisionSpheres | None = None
 
 
 def _short(value: object) -> str:

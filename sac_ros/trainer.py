@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sac_ros.base_controller import make_controller
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
@@ -76,7 +77,7 @@ class Trainer:
             raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
         self._eval_env = make_problem(config).env
         sac = config.sac.resolved(hindsight=self._hindsight is not None)
-        self.sac = SAC(self.spec, chain, sac)
+        self.sac = SAC(self.spec, chain, sac, make_controller(self.spec, chain, config.controller))
         self.state = self.sac.initialize(config.seed, config.device)
         self._updates: tuple[Callable[..., tuple[LearnerState, Metrics]], ...] = (
             self.sac.update,
@@ -269,7 +270,8 @@ class Trainer:
         self._observation = observation
         action = self._explore(observation)
         following, reward, terminated, truncated, info = self.env.step(action)
-        transition = Transition(observation, action, reward, terminated, following)
+        executed = info.get('executed_action', action)
+        transition = Transition(observation, executed, reward, terminated, following)
         self._experience.store(transition, truncated)
         self.step += 1
         self._return += float(reward)
@@ -322,8 +324,17 @@ class Trainer:
 
     def _explore(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.step < self.config.learning_starts:
-            return self._numpy_rng.uniform(-1, 1, self.spec.n_action).astype(np.float32)
+            return self._random_action(observation)
         return self._act(observation, self._exploration())
+
+    @torch.no_grad()
+    def _random_action(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draw a residual uniformly; without a base controller that is the action."""
+        residual = self._numpy_rng.uniform(-1, 1, (1, self.spec.n_action)).astype(np.float32)
+        row = torch.from_numpy(observation).unsqueeze(0).to(self.config.device)
+        residual_row = torch.from_numpy(residual).to(self.config.device)
+        action: NDArray[np.float32] = self.sac.to_action(row, residual_row)[0].cpu().numpy()
+        return action
 
     def _mean_action(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._act(observation, None)

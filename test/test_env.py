@@ -12,9 +12,10 @@ from gymnasium.utils.env_checker import check_env
 from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
 from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.envs.gym_env import make_gym_env
+from sac_ros.envs.posture_sampler import TABLE_CLEARANCE
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
-from sac_ros.envs.task import TABLE_CLEARANCE, Motion
+from sac_ros.envs.task import Motion
 from sac_ros.errors import EnvError, SpecMismatch
 from sac_ros.evaluation import evaluate
 from sac_ros.spec import PolicySpec

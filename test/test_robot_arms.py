@@ -27,7 +27,7 @@ def ranges(robot):
 
 def test_joints_limits_and_chain_are_complete(arm):
     robot = arm.robot
-    assert len(robot.joint_names) in (6, 7)
+    assert len(robot.joint_names) in (5, 6, 7)
     assert (np.array(robot.torque_limit) >= 5).all()
     assert robot.chain.joint.tolist() == list(range(len(robot.joint_names)))
     assert arm.model.nu == len(robot.joint_names)

@@ -7,7 +7,6 @@ import mujoco
 import numpy as np
 import pytest
 
-from sac_ros.cli import main
 from sac_ros.config import ArmConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.robot import load_robot
@@ -59,6 +58,29 @@ def text_stl():
     return '\n'.join([*lines, 'endsolid']).encode()
 
 
+def collada():
+    """The tetrahedron in millimeters, turned and moved; a node below another one turns it back."""
+    points = (1000 * CORNERS @ np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]])) - [100, 0, 0]
+    numbers = ' '.join(map(str, points.ravel()))
+    two, rest = FACES[:2], FACES[2:]
+    flat = ' '.join(f'{c} 0' for face in two for c in face)
+    loose = ''.join(f'<p>{" ".join(f"{c} 0" for c in face)}</p>' for face in rest)
+    corner = '<input semantic="VERTEX" source="#corners" offset="0"/><input semantic="NORMAL" '
+    corner += 'source="#points" offset="1"/>'
+    return f"""<COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">
+    <asset><unit name="millimeter" meter="0.001"/><up_axis>Y_UP</up_axis></asset>
+    <library_geometries><geometry id="shape"><mesh>
+      <source id="points"><float_array id="a" count="12">{numbers}</float_array></source>
+      <vertices id="corners"><input semantic="POSITION" source="#points"/></vertices>
+      <polylist count="2">{corner}<vcount>3 3</vcount><p>{flat}</p></polylist>
+      <polygons count="2">{corner}{loose}</polygons>
+    </mesh></geometry></library_geometries>
+    <library_visual_scenes><visual_scene id="s"><node><rotate>0 0 1 -90</rotate>
+      <node><matrix>1 0 0 100 0 1 0 0 0 0 1 0 0 0 0 1</matrix>
+        <instance_geometry url="#shape"/></node></node></visual_scene></library_visual_scenes>
+    </COLLADA>"""
+
+
 @pytest.fixture
 def write(tmp_path):
     """Write a package with a URDF in it, and return the URDF."""
@@ -69,7 +91,9 @@ def write(tmp_path):
             (package / folder).mkdir(parents=True, exist_ok=True)
         (package / 'meshes/binary.stl').write_bytes(binary_stl())
         (package / 'meshes/text.STL').write_bytes(text_stl())
-        (package / 'meshes/picture.dae').write_text('<COLLADA/>')
+        (package / 'meshes/picture.dae').write_text(collada())
+        (package / 'meshes/broken.dae').write_text('<COLLADA/>')
+        (package / 'meshes/picture.glb').write_bytes(b'glTF')
         file = package / 'urdf/arm.urdf'
         text = ARM.format(visual=visual, collision=collision, inertial=inertial, grip=grip)
         file.write_text(text)
@@ -105,11 +129,40 @@ def test_a_package_is_found_where_ros_says(write, tmp_path, monkeypatch):
     assert str(share) in load_robot(str(moved)).urdf
 
 
-def test_visuals_that_mujoco_cannot_read_are_kept_for_rviz(write):
-    robot = load_robot(str(write(PACKAGE + 'picture.dae', '../meshes/binary.stl')))
-    assert any('picture.dae is in no format' in note for note in robot.notes)
-    assert 'picture.dae' in robot.urdf
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [('picture.glb', 'in no format that can be read'), ('broken.dae', 'has no triangles')],
+)
+def test_visuals_that_cannot_be_read_are_kept_for_rviz(write, name, reason):
+    robot = load_robot(str(write(PACKAGE + name, '../meshes/binary.stl')))
+    (note,) = (note for note in robot.notes if name in note)
+    assert 'left out of the simulation' in note
+    assert reason in note
+    assert name in robot.urdf
     assert SimArm(ArmConfig(), robot).model.body_mass.sum() > 1
+    with pytest.raises(ModelError, match=f'collision shape: .*{name} .*convert it'):
+        load_robot(str(write('../meshes/binary.stl', PACKAGE + name)))
+
+
+def test_a_collada_mesh_has_its_unit_its_transforms_and_all_its_polygons(write):
+    """The tetrahedron of the STL, in millimeters and placed by two nodes."""
+    ours, stl = (
+        SimArm(ArmConfig(), load_robot(str(write(PACKAGE + name, PACKAGE + name)), joints='j*'))
+        for name in ('picture.dae', 'binary.stl')
+    )
+    for arm in (ours, stl):
+        assert (arm.model.geom_type == mujoco.mjtGeom.mjGEOM_MESH).sum() == 2
+    corners = [np.array(sorted(np.round(_world_corners(arm), 6).tolist())) for arm in (ours, stl)]
+    assert np.allclose(*corners, atol=1e-6)
+
+
+def _world_corners(arm):
+    model, data = arm.model, arm.data
+    geom = int(np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)[0])
+    mesh = model.geom_dataid[geom]
+    first = model.mesh_vertadr[mesh]
+    corners = model.mesh_vert[first : first + model.mesh_vertnum[mesh]]
+    return corners @ data.geom_xmat[geom].reshape(3, 3).T + data.geom_xpos[geom]
 
 
 def test_links_without_inertials_get_one_and_a_note(write):
@@ -236,18 +289,3 @@ def test_arguments_of_another_form_never_reach_xacro(xacro_file, write, wrong):
     plain = write('../meshes/binary.stl', '../meshes/binary.stl')
     with pytest.raises(ModelError, match='takes no xacro_args'):
         load_robot(str(plain), xacro_args='prefix:=left_')
-
-
-def test_inspect_robot_prints_a_table_and_draws(write, capsys, tmp_path, monkeypatch):
-    file = write(PACKAGE + 'picture.dae', '../meshes/binary.stl')
-    monkeypatch.chdir(tmp_path)
-    assert main(['inspect-robot', str(file), '--joints', 'j*']) == 0
-    shown = capsys.readouterr().out
-    for text in ('bought: 3 joints', 'j2', '10 N·m', 'chain  j1 > j2 > j3 > lower', 'held   grip'):
-        assert text in shown
-    if (tmp_path / 'arm.png').exists():
-        assert (tmp_path / 'arm.png').read_bytes().startswith(b'\x89PNG')
-    else:
-        assert 'no picture: MuJoCo cannot draw here' in shown
-    assert main(['inspect-robot', 'absent.urdf']) == 2
-    assert capsys.readouterr().err.count('\n') == 1

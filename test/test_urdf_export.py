@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 import pytest
-from real_arms import NAMES, arm_config
+from real_arms import MJCF, arm_config
 
 from sac_ros.config import ArmConfig
 from sac_ros.envs.arm import SimArm
@@ -29,7 +29,7 @@ CROOKED = """<mujoco model="crooked"><compiler angle="radian"/><worldbody>
   <body name="ball" pos="1 0 0"><freejoint/><geom size=".1"/></body></worldbody></mujoco>"""
 
 
-@pytest.fixture(params=['crooked', *NAMES], scope='module')
+@pytest.fixture(params=['crooked', *MJCF], scope='module')
 def robot(request, tmp_path_factory):
     if request.param != 'crooked':
         return robot_of(arm_config(request.param))
@@ -75,7 +75,11 @@ def test_limits_masses_and_forces_are_the_same(robot, exported):
     for mine, other in ((again.position_lower, robot.position_lower),
                         (again.position_upper, robot.position_upper)):  # fmt: skip
         assert np.clip(mine, -1e3, 1e3) == pytest.approx(np.clip(other, -1e3, 1e3))
-    assert again.base == robot.base
+    links = {link.attrib['name'] for link in ElementTree.parse(exported).iter('link')}
+    assert {again.base, robot.base} <= links
+    if again.base != robot.base:  # a body at the origin of the world
+        arm = SimArm(ArmConfig(), again)
+        assert np.abs(arm.data.body(robot.base).xpos).max() < 1e-9
     forces = []
     for each in (robot, again):
         arm = SimArm(ArmConfig(gravity_compensation=False), each)

@@ -64,6 +64,11 @@ class SimArm:
         return np.array(self.data.ctrl)
 
     @property
+    def tip_body(self) -> int:
+        """Number of the body that carries the tip."""
+        return self._tip
+
+    @property
     def tip_position(self) -> NDArray[np.float64]:
         """Tip (3,) in the base frame [m]."""
         on_body = self._site < 0
@@ -96,6 +101,18 @@ class SimArm:
         if velocity is not None:
             self.data.qvel[self._velocity] = velocity
         mujoco.mj_forward(self.model, self.data)
+
+    def place(self, position: NDArray[np.float64]) -> None:
+        """Put the joints (n,) there and update the poses of the links alone."""
+        self.data.qpos[self._position] = position
+        self._place_followers()
+        mujoco.mj_kinematics(self.model, self.data)
+
+    def touches(self) -> bool:
+        """Look for contacts of the arm as it is placed, with itself or with the table."""
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_collision(self.model, self.data)
+        return self.in_contact
 
     def randomise(self, rng: np.random.Generator) -> None:
         """Become another specimen of the robot; this one is always as described."""

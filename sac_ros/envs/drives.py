@@ -11,7 +11,8 @@ from sac_ros.envs.urdf import Source
 from sac_ros.errors import ModelError
 
 ROTOR_INERTIA = 0.002  # [kg·m^2 per N·m] of drives that the file says nothing about
-FREE_SPEED = 20.0  # [rad/s] that friction leaves such a drive at full torque
+FREE_SPEED = 1.5  # times the velocity limit: what damping leaves such a drive at full torque
+USUAL_SPEED = 3.0  # [rad/s] taken as the velocity limit of a joint that has none
 
 
 def torque_limits_of(model: mujoco.MjModel) -> dict[str, float]:
@@ -70,11 +71,23 @@ def servos(model: mujoco.MjModel) -> list[str]:
 
 
 def complete_drives(
-    source: Source, model: mujoco.MjModel, chosen: list[str], limit: dict[str, float]
+    source: Source,
+    model: mujoco.MjModel,
+    chosen: list[str],
+    limit: dict[str, float],
+    fastest: dict[str, float],
 ) -> None:
-    """Give the joints without rotor inertia one that suits their torque, and friction.
+    """Give joints without rotor inertia one in proportion to their torque, and damping.
 
-    Without it a light wrist reaches thousands of rad/s, which no gear does.
+    Without it a light wrist reaches thousands of rad/s, which no gear does. The damping makes
+    1.5 times the velocity limit, the speed that is a fault, the drive's free speed.
+
+    Args:
+        source: changed.
+        model: as compiled from it.
+        chosen: names of the actuated joints.
+        limit: torque limits [N·m].
+        fastest: velocity limits [rad/s].
     """
     made_up = []
     for name in chosen:
@@ -83,10 +96,14 @@ def complete_drives(
             continue
         joint = source.spec.joint(name)
         joint.armature = ROTOR_INERTIA * limit[name]
-        joint.damping[0] = max(float(model.dof_damping[dof]), limit[name] / FREE_SPEED)
+        joint.damping[0] = max(
+            float(model.dof_damping[dof]),
+            limit[name] / (FREE_SPEED * fastest.get(name, USUAL_SPEED)),
+        )
         made_up.append(name)
     if made_up:
         source.notes.append(
             f'no rotor inertia for {", ".join(made_up)}: {ROTOR_INERTIA:g} kg·m^2 per N·m of '
-            f'torque limit assumed, with friction for {FREE_SPEED:g} rad/s at full torque'
+            f'torque limit assumed, with damping for a free speed of {FREE_SPEED:g} times the '
+            f'velocity limit'
         )

@@ -1,4 +1,4 @@
-"""An arm and a task as a Gymnasium environment."""
+"""An arm and a task as a Gymnasium environment, under the guards of a deployed policy."""
 
 from __future__ import annotations
 
@@ -9,19 +9,39 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from sac_ros.config import TrainConfig
+from sac_ros.config import ArmConfig, TrainConfig
+from sac_ros.envs.arm import SimArm
+from sac_ros.envs.collision import collision_spheres
 from sac_ros.envs.gym_env import make_gym_env
 from sac_ros.envs.picture import Camera
 from sac_ros.envs.realism import make_arm
 from sac_ros.envs.task import Motion, arm_spec
 from sac_ros.envs.tasks import make_task
+from sac_ros.errors import ConfigError
+from sac_ros.safety import SafetyConfig, SafetyFilter
 from sac_ros.spec import Chain, PolicySpec
 
 Observation = NDArray[np.float32]
 
 
+class Period(NamedTuple):
+    """What happened in one control period, besides the state that it led to."""
+
+    executed: NDArray[np.float64]  # (n,) mean guarded torque, as a share of the limit
+    guarded: int  # joint states on which a guard changed the torque
+    states: int  # joint states in all
+    speed: float  # highest true speed, as a multiple of the velocity limit
+    contact: bool
+    fault: str  # why the safety filter stopped the arm, '' if it did not
+
+
 class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
-    """An arm at a task. Observations are raw (SI units), actions in [-1, 1]."""
+    """An arm at a task. Observations are raw (SI units), actions in [-1, 1].
+
+    Between two actions the torque passes the same `SafetyFilter` as on the robot, on every joint
+    state. A fault of the filter terminates the episode without success. `info` has
+    `executed_action` (n,), the mean of what was let through, and `period` (`Period`).
+    """
 
     metadata = {'render_modes': ['rgb_array']}  # noqa: RUF012 (Gymnasium's own form)
 
@@ -45,8 +65,11 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.render_mode, self._size = render_mode, size
         self._camera: Camera | None = None
         self._episode_steps = config.task.episode_steps
-        self._substeps = max(1, round(config.arm.control_period / config.arm.timestep))
+        self._states, self._substeps = _divide(config.arm)
+        self._state_period = config.arm.state_period
+        self._filter = SafetyFilter(self.policy_spec, SafetyConfig())
         self._limit = np.array(self.policy_spec.torque_limit)
+        self._speed_limit = np.array(self.policy_spec.velocity_limit)
         n = self.policy_spec.n_action
         self.observation_space = Box(
             -np.inf, np.inf, (self.policy_spec.n_observation,), np.float32
@@ -80,20 +103,43 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._previous = seen[at['previous_action']]
         else:
             self.arm.reset(start)
+        self._filter.restart(self._previous * self._limit)
         return self._observe(), {}
 
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Hold a torque of `action` times the limits for one control period."""
-        clipped = np.clip(np.asarray(action, np.float64), -1, 1)
-        self.arm.step(clipped * self._limit, self._substeps)
+        """Ask for a torque of `action` times the limits for one control period."""
+        asked = np.clip(np.asarray(action, np.float64), -1, 1)
+        period = self._run_period(asked * self._limit)
         self.task.advance()
-        motion = self.motion(clipped)
-        self._previous, self._steps = clipped, self._steps + 1
-        info = {'is_success': self.task.success(motion)}
+        motion = self.motion(period.executed)
+        self._previous, self._steps = period.executed, self._steps + 1
+        faulted = bool(period.fault)
+        info = {
+            'is_success': not faulted and self.task.success(motion),
+            'executed_action': period.executed.astype(np.float32),
+            'period': period,
+        }
+        reward = 0.0 if faulted else self.reward(motion)
         truncated = self._steps >= self._episode_steps
-        return self._observe(), self.reward(motion), False, truncated, info
+        return self._observe(), reward, faulted, truncated, info
+
+    def _run_period(self, torque: NDArray[np.float64]) -> Period:
+        """Let one control period pass with a torque (n,) [N·m] that the guards may change."""
+        arm, total = self.arm, np.zeros_like(torque)
+        guarded, states, speed, contact, fault = 0, 0, 0.0, False, ''
+        while states < self._states and not fault:
+            position, velocity = arm.sense()
+            result = self._filter.apply(torque, position, velocity, self._state_period)
+            arm.step(result.torque, self._substeps)
+            total += result.torque
+            states += 1
+            guarded += bool(result.guards)
+            fault = result.fault
+            speed = max(speed, float(np.max(np.abs(arm.velocity) / self._speed_limit)))
+            contact = contact or arm.in_contact
+        return Period(total / (states * self._limit), guarded, states, speed, contact, fault)
 
     def motion(self, action: NDArray[np.float64]) -> Motion:
         """Return what the arm has just done with an action (n,)."""
@@ -131,6 +177,23 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return np.concatenate(parts).astype(np.float32)
 
 
+def _divide(config: ArmConfig) -> tuple[int, int]:
+    """Return joint states per control period and time steps per joint state.
+
+    Raises:
+        ConfigError: a period is not a whole number of the shorter one.
+    """
+    states = round(config.control_period / config.state_period)
+    steps = round(config.state_period / config.timestep)
+    for name, count, shorter, longer in (
+        ('arm.state_period', states, config.state_period, config.control_period),
+        ('arm.timestep', steps, config.timestep, config.state_period),
+    ):
+        if count < 1 or abs(count * shorter - longer) > 1e-9:
+            raise ConfigError(f'{name} is {shorter:g} s; {longer:g} s is not a multiple of it')
+    return states, steps
+
+
 class Problem(NamedTuple):
     """An environment, what its policy sees and gives, and its kinematics if it is an arm."""
 
@@ -148,5 +211,8 @@ def make_problem(config: TrainConfig) -> Problem:
     """
     if config.env == 'arm-reach':
         env = ArmEnv(config)
-        return Problem(env, env.policy_spec, env.arm.robot.chain)
+        chain = env.arm.robot.chain
+        if config.controller.name == 'ik-pd':
+            chain = chain._replace(collision=collision_spheres(SimArm(config.arm)))
+        return Problem(env, env.policy_spec, chain)
     return Problem(*make_gym_env(config.env), chain=None)

@@ -42,6 +42,8 @@ def weld(spec: mujoco.MjSpec, model: mujoco.MjModel, held: dict[str, float]) -> 
     for name in held:
         body = spec.joint(name).parent
         place, turn = _relative_pose(model, data, model.body(body.name).id)
+        if body.frame is not None:  # whose pose would come on top
+            body.set_frame(body.parent.add_frame())
         body.pos, body.quat = place, turn
         body.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
         spec.delete(spec.joint(name))

@@ -10,17 +10,21 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sac_ros.envs.collada import read_collada
 from sac_ros.errors import ModelError
 
 READABLE = ('.stl', '.obj', '.msh')  # mesh formats that MuJoCo reads
+MAX_TRIANGLES = 200_000  # in an STL that MuJoCo reads
 
 
 def gather_meshes(file: Path, tree: ElementTree.Element, notes: list[str]) -> dict[str, bytes]:
-    """Read every mesh; leave out the visual ones that MuJoCo cannot read or that are missing.
+    """Read every mesh; leave out the visual ones that are missing or cannot be read.
 
     Raises:
-        ModelError: meshes of collision shapes are missing; all are named.
+        ModelError: meshes of collision shapes are missing, and all are named; or one of them
+            cannot be read.
     """
     folders = _mesh_folders(file, tree)
     assets: dict[str, bytes] = {}
@@ -33,21 +37,25 @@ def gather_meshes(file: Path, tree: ElementTree.Element, notes: list[str]) -> di
                 continue
             name = mesh.attrib.get('filename', '')
             path = find_file(name, file, folders)
-            content = None if path is None else _read_mesh(path)
-            if path is not None and content is not None:
-                asset = names.setdefault(
-                    path, f'mesh{len(names)}_{path.stem}{path.suffix.lower()}'
-                )
-                assets[asset] = content
-                mesh.attrib['filename'] = asset
+            try:
+                if path is not None and path not in names:
+                    content, suffix = _read_mesh(path)
+                    names[path] = f'mesh{len(names)}_{path.stem}{suffix}'
+                    assets[names[path]] = content
+                reason = 'it is missing'
+            except ModelError as error:
+                if shape.tag == 'collision':
+                    raise ModelError(f'{file}: collision shape: {error}') from error
+                path, reason = None, str(error)
+            if path is not None:
+                mesh.attrib['filename'] = names[path]
                 continue
             link.remove(shape)
-            if path is None and shape.tag == 'collision':
+            if shape.tag == 'collision':
                 missing.append(name)
-            reason = 'is missing' if path is None else 'is in no format that MuJoCo reads'
             notes.append(
-                f'{shape.tag} of {link.attrib.get("name")}: {name} {reason}; '
-                f'left out of the simulation'
+                f'{shape.tag} of {link.attrib.get("name")}: {name} is left out of the simulation: '
+                f'{reason}'
             )
     if missing:
         raise ModelError(
@@ -107,17 +115,37 @@ def _mesh_folders(file: Path, tree: ElementTree.Element) -> tuple[Path, ...]:
     return (file.resolve().parent / folder,) if folder else ()
 
 
-def _read_mesh(path: Path) -> bytes | None:
-    """Return what MuJoCo can read, an STL in text form made binary; None if there is no way."""
-    if path.suffix.lower() not in READABLE:
-        return None
+def _read_mesh(path: Path) -> tuple[bytes, str]:
+    """Return what MuJoCo can read and its suffix; COLLADA and STL in text form become binary STL.
+
+    Raises:
+        ModelError: there is no way to read it.
+    """
+    suffix = path.suffix.lower()
+    if suffix == '.dae':
+        return _binary_stl(path, read_collada(path)), '.stl'
+    if suffix not in READABLE:
+        raise ModelError(f'{path} is in no format that can be read; convert it to .stl or .obj')
     content = path.read_bytes()
-    if path.suffix.lower() != '.stl' or not content.lstrip().startswith(b'solid'):
-        return content
+    if suffix != '.stl' or not content.lstrip().startswith(b'solid'):
+        return content, suffix
     if len(content) >= 84 and len(content) == 84 + 50 * struct.unpack('<I', content[80:84])[0]:
-        return content  # binary in spite of its first word
+        return content, suffix  # binary in spite of its first word
     words = [line.split() for line in content.decode(errors='ignore').splitlines()]
     corners = [[float(x) for x in w[1:4]] for w in words if w[:1] == ['vertex']]
-    triangles = np.array(corners, '<f4').reshape(-1, 9)
-    records = (b'\0' * 12 + row.tobytes() + b'\0\0' for row in triangles)
-    return b'\0' * 80 + struct.pack('<I', len(triangles)) + b''.join(records)
+    return _binary_stl(path, np.array(corners).reshape(-1, 3, 3)), suffix
+
+
+def _binary_stl(path: Path, triangles: NDArray[np.float64]) -> bytes:
+    """Return triangles (n, 3, 3) [m] as binary STL.
+
+    Raises:
+        ModelError: there are more than MuJoCo reads.
+    """
+    if len(triangles) > MAX_TRIANGLES:
+        raise ModelError(
+            f'{path} has {len(triangles):,} triangles, more than {MAX_TRIANGLES:,}; simplify it'
+        )
+    records = np.zeros(len(triangles), np.dtype([('v', '<f4', (4, 3)), ('flags', '<u2')]))
+    records['v'][:, 1:] = triangles
+    return b'\0' * 80 + struct.pack('<I', len(triangles)) + records.tobytes()

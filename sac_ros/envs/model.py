@@ -6,7 +6,9 @@ import mujoco
 
 from sac_ros.config import ArmConfig
 from sac_ros.envs.robot import Robot, compile_spec
-from sac_ros.envs.table import add_table
+from sac_ros.envs.table import add_surroundings, add_table
+
+PROBE = 'sac_ros_probe'  # a geom that touches nothing, for distances from a point
 
 
 def compile_model(robot: Robot, config: ArmConfig) -> mujoco.MjModel:
@@ -31,17 +33,11 @@ def compile_model(robot: Robot, config: ArmConfig) -> mujoco.MjModel:
     for body in spec.bodies:
         if body.name != 'world':
             body.gravcomp = float(config.gravity_compensation)
-    _exclude_base_contacts(spec)
-    if not any(geom.type == mujoco.mjtGeom.mjGEOM_PLANE for geom in spec.geoms):
-        add_table(spec, robot.table)
+    if robot.table.added:
+        add_table(spec, robot.table.height)
+    add_surroundings(spec)
+    spec.worldbody.add_geom(
+        name=PROBE, type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[1e-3, 0, 0], contype=0,
+        conaffinity=0, group=5, rgba=[0, 0, 0, 0], density=0,
+    )  # fmt: skip
     return compile_spec(spec, robot.path)
-
-
-def _exclude_base_contacts(spec: mujoco.MjSpec) -> None:
-    """A link may touch the fixed link that carries it: MuJoCo frees only moving pairs."""
-    moving = {joint.parent.name for joint in spec.joints}
-    for name in moving:
-        parent = spec.body(name).parent
-        while parent is not None and parent.name not in moving and parent.name != 'world':
-            spec.add_exclude(bodyname1=parent.name, bodyname2=name)
-            parent = parent.parent

@@ -17,6 +17,9 @@ from sac_ros.envs.robot import default_model
 from sac_ros.errors import EnvError
 
 GOAL_COLOUR = (0.15, 0.7, 0.3, 0.6)
+DOT_COLOUR = (0.1, 0.5, 0.9, 0.4)
+BOX_COLOUR = (0.95, 0.55, 0.1, 1.0)
+TIP_COLOUR = (0.9, 0.1, 0.5, 1.0)
 
 
 class Camera:
@@ -49,6 +52,32 @@ class Camera:
             add_goal(self._renderer.scene, goal, radius)
         return np.array(self._renderer.render(), np.uint8)
 
+    def survey(
+        self, goals: NDArray[np.float64] | None, box: tuple[Any, Any] | None
+    ) -> NDArray[np.uint8]:
+        """Return a picture of the arm, its goals (n, 3) [m], its base frame, and a box.
+
+        Args:
+            goals: drawn as dots; None for none.
+            box: its lower and upper corner [m]; None for none.
+        """
+        points = np.zeros((0, 3)) if goals is None else goals
+        corners = np.array(box).reshape(-1, 3) if box else np.zeros((0, 3))
+        view = self._view
+        view.lookat[:], view.distance = _surroundings(self._arm, np.vstack((points, corners)))
+        view.azimuth, view.elevation, view.distance = 140, -20, 0.85 * view.distance
+        self._renderer.update_scene(self._arm.data, view)
+        scene, unit = self._renderer.scene, view.distance
+        scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False  # of hundreds of dots
+        for axis in np.eye(3):
+            _add_line(scene, np.zeros(3), 0.12 * unit * axis, 0.003 * unit, (*axis, 1.0))
+        add_goal(scene, self._arm.tip_position, 0.008 * unit, TIP_COLOUR)
+        for point in points:
+            add_goal(scene, point, 0.0045 * unit, DOT_COLOUR)
+        if box:
+            _add_box(scene, corners[0], corners[1], 0.0015 * unit)
+        return np.array(self._renderer.render(), np.uint8)
+
     def close(self) -> None:
         """Let the drawing surface go."""
         self._renderer.close()
@@ -63,17 +92,61 @@ def aim(view: mujoco.MjvCamera, arm: SimArm) -> None:
         view.lookat[:], view.distance = _surroundings(arm)
 
 
-def add_goal(scene: mujoco.MjvScene, goal: NDArray[np.float64], radius: float) -> None:
+def add_goal(
+    scene: mujoco.MjvScene,
+    goal: NDArray[np.float64],
+    radius: float,
+    colour: tuple[float, ...] = GOAL_COLOUR,
+) -> None:
     """Put a ball of that radius [m] at the goal (3,) [m] into a scene."""
+    _add_geom(scene, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, radius), goal, colour)
+
+
+def _add_geom(
+    scene: mujoco.MjvScene,
+    kind: mujoco.mjtGeom,
+    size: NDArray[np.float64],
+    position: NDArray[np.float64],
+    colour: tuple[float, ...],
+) -> mujoco.MjvGeom:
+    geom = scene.geoms[scene.ngeom]
     mujoco.mjv_initGeom(
-        scene.geoms[scene.ngeom],
-        int(mujoco.mjtGeom.mjGEOM_SPHERE),
-        np.full(3, radius),
-        np.asarray(goal, np.float64),
+        geom,
+        int(kind),
+        size,
+        np.asarray(position, np.float64),
         np.eye(3).ravel(),
-        np.array(GOAL_COLOUR, np.float32),
+        np.array(colour, np.float32),
     )
     scene.ngeom += 1
+    return geom
+
+
+def _add_line(
+    scene: mujoco.MjvScene,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    radius: float,
+    colour: tuple[float, ...],
+) -> None:
+    kind = mujoco.mjtGeom.mjGEOM_CAPSULE
+    geom = _add_geom(scene, kind, np.zeros(3), start, colour)
+    mujoco.mjv_connector(geom, int(kind), radius, start, end)
+
+
+def _add_box(
+    scene: mujoco.MjvScene,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    radius: float,
+) -> None:
+    """Put the edges of a box of two corners (3,) [m] into a scene."""
+    centre, half = (lower + upper) / 2, (upper - lower) / 2
+    for axis in range(3):
+        along = np.eye(3)[axis] * half
+        for sides in ((-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)):
+            middle = centre + np.insert(np.array(sides), axis, 0.0) * half
+            _add_line(scene, middle - along, middle + along, radius, BOX_COLOUR)
 
 
 @contextmanager
@@ -118,10 +191,14 @@ def _check_window() -> None:
         )
 
 
-def _surroundings(arm: SimArm) -> tuple[NDArray[np.float64], float]:
-    """Return a point (3,) to look at and a distance [m] that shows the whole arm."""
+def _surroundings(
+    arm: SimArm, points: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], float]:
+    """Return a point (3,) to look at and a distance [m] that shows the arm and points (n, 3)."""
     shapes = np.flatnonzero(arm.model.geom_bodyid > 0)
     places = arm.data.geom_xpos[shapes] if len(shapes) else arm.data.xpos
+    if points is not None:
+        places = np.vstack((places, points))
     centre = (places.min(axis=0) + places.max(axis=0)) / 2
     radius = float(np.linalg.norm(places - centre, axis=1).max()) if len(places) else 0.0
     return centre, 0.5 + 2.6 * radius

@@ -14,7 +14,7 @@ from sac_ros.errors import ModelError
 from sac_ros.spec import ObservationField, PolicySpec
 
 GOAL = ObservationField('goal', 3, 'm')
-WIDE, NARROW = 1.0, 0.2  # [rad] the two scales of an angle's closeness
+NARROW = 0.05  # [rad] below which an angle's closeness changes most
 STRIDE = 0.3  # share of each joint's range that a moving goal's posture covers at most
 PATH_POINTS = 33  # of a moving goal's path at which contacts are looked for
 
@@ -136,5 +136,5 @@ def _quaternion(rotation: Vector) -> Vector:
 
 
 def _angle_closeness(angle: float) -> float:
-    """Map an angle [rad] to (0, 1], as `closeness` does with a distance."""
-    return (1 - math.tanh(angle / WIDE) + math.exp(-((angle / NARROW) ** 2))) / 2
+    """Map an angle [rad] to [0, 1], as `closeness` does with a distance."""
+    return 1 - math.log1p(angle / NARROW) / math.log1p(math.pi / NARROW)

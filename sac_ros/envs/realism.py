@@ -24,7 +24,7 @@ def make_arm(config: ArmConfig, realism: RealismConfig, robot: Robot | None = No
 class WorseArm(SimArm):
     """A simulated arm with delays, noise, lost commands and errors of its parameters.
 
-    `randomise` draws another specimen. A command that equals the last one is not a new message.
+    `randomise` draws another specimen. Each call of `step` sends one command.
     """
 
     def __init__(
@@ -37,8 +37,7 @@ class WorseArm(SimArm):
         self._nominal = _Nominal(self.model)
         self._strength = np.ones(len(self._limit))
         self._latency = self._delay = 0.0  # [s]
-        self._sent: Vector = np.zeros(len(self._limit))  # [N·m]
-        self._arrived: Vector = self._sent
+        self._arrived: Vector = np.zeros(len(self._limit))  # [N·m]
         self._on_the_way: deque[tuple[float, Vector]] = deque()  # when [s], torque
         self._past: deque[tuple[float, Vector, Vector]] = deque(maxlen=10_000)
         self._remember()
@@ -64,10 +63,8 @@ class WorseArm(SimArm):
 
     def step(self, torque: Vector, n_steps: int = 1) -> None:
         """Send a torque (n,) [N·m], which arrives late or never, and simulate `n_steps`."""
-        if not np.array_equal(torque, self._sent):
-            self._sent = np.array(torque)
-            if self._rng.uniform() >= self.realism.dropped:
-                self._on_the_way.append((self.time + self._latency, self._sent))
+        if self._rng.uniform() >= self.realism.dropped:
+            self._on_the_way.append((self.time + self._latency, np.array(torque)))
         for _ in range(n_steps):
             while self._on_the_way and self._on_the_way[0][0] <= self.time + self.timestep / 2:
                 self._arrived = self._on_the_way.popleft()[1] * self._strength
@@ -89,7 +86,7 @@ class WorseArm(SimArm):
         self._past.append((self.time, self.position, self.velocity))
 
     def _forget(self) -> None:
-        self._sent = self._arrived = np.zeros(len(self._limit))
+        self._arrived = np.zeros(len(self._limit))
         self._on_the_way.clear()
         self._past.clear()
         self._remember()

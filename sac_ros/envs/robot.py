@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
+import math
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig
 from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_body
+from sac_ros.envs.contacts import complete_contacts, exclude_base_contacts
 from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
+from sac_ros.envs.dynamics import dynamics_of
 from sac_ros.envs.holding import JOINT_EQUALITY, held_joints, weld
-from sac_ros.envs.table import table_height
+from sac_ros.envs.scene import move_base_to_origin, remove_objects
+from sac_ros.envs.table import Table, add_table, table_in, table_setting
+from sac_ros.envs.tip import default_tip, gripper_joints
 from sac_ros.envs.urdf import Source, expand_xacro, hide_collision_shapes, read_urdf
 from sac_ros.errors import ModelError
 from sac_ros.spec import Chain
@@ -41,8 +47,14 @@ class Robot:
     base: str = 'base_link'  # frame of everything that is given in the base frame
     held: tuple[tuple[str, float], ...] = ()  # joints that stay where they are [rad] or [m]
     notes: tuple[str, ...] = ()  # what was left out of the file or made up
-    table: float = 0.0  # [m] height of the table's surface
+    table: Table = field(default_factory=Table)
     spec: mujoco.MjSpec = field(default=None, repr=False, compare=False)  # held joints are welded
+
+    def joint_ranges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return lower and upper ends (n,) of the ranges, [-pi, pi] where there is no limit."""
+        lower, upper = np.array(self.position_lower), np.array(self.position_upper)
+        free = ~(np.isfinite(lower) & np.isfinite(upper))
+        return np.where(free, -math.pi, lower), np.where(free, math.pi, upper)
 
 
 def default_model() -> Path:
@@ -59,6 +71,7 @@ def robot_of(config: ArmConfig) -> Robot:
         torque_limits=config.torque_limits,
         velocity_limits=config.velocity_limits,
         xacro_args=config.xacro_args,
+        table=config.table,
     )
 
 
@@ -70,17 +83,20 @@ def load_robot(
     torque_limits: str = '',
     velocity_limits: str = '',
     xacro_args: str = '',
+    table: str = '',
 ) -> Robot:
     """Read a URDF, .xacro or MJCF file.
 
     Args:
         path: the file; empty for the arm that comes with the package.
-        tip: body or site whose origin is the tip; empty for the last body of the chain.
+        tip: body or site whose origin is the tip; empty for the one that `default_tip` chooses.
         joints: names or patterns, comma between, of the joints to actuate; the others are held.
-            Empty for every hinge and slide joint with a torque limit.
+            Empty for every hinge and slide joint with a torque limit, those of a gripper apart.
         torque_limits: `name=value` pairs, comma between, that replace those of the file [N·m].
         velocity_limits: the same for velocities [rad/s].
         xacro_args: `name:=value` pairs for a .xacro file, spaces between.
+        table: height of the table in the base frame [m], or none; empty for a table of the file,
+            else 0.
 
     Raises:
         ModelError: the file cannot be read, or joints of the chain lack a torque limit.
@@ -92,20 +108,33 @@ def load_robot(
     names = [model.joint(j).name for j in movable]
     if not names:
         raise ModelError(f'{file} has no hinge or slide joint to drive')
-    chosen = _chosen(source, names, joints, file)
+    end = tip_body(model, tip, file)[0] if tip else -1
+    gripper = set() if joints.strip() else gripper_joints(model, movable, end)
+    chosen = [name for name in _chosen(source, names, joints, file) if name not in gripper]
+    if gripper:
+        source.notes.append(
+            f'held as a gripper: {", ".join(n for n in names if n in gripper)}; arm.joints that '
+            f'names them actuates them'
+        )
     limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
-    last = [name for name in chosen if name in limit] or chosen
-    usual = last_body(model, movable[names.index(last[-1])], set(names) - set(chosen))
-    tip = tip or usual
+    last = movable[names.index(([name for name in chosen if name in limit] or chosen)[-1])]
+    usual = last_body(model, last, set(names) - set(chosen))
+    tip = tip or default_tip(model, last, usual)
     chosen = _with_limits(model, chosen, limit, tip=tip, named=bool(joints), file=file)
     turned = [name for name in servos(model) if name in chosen]
     if turned:
         source.notes.append(f'servos became torque motors: {", ".join(turned)}')
     held = held_joints(model, source, chosen, names)
-    complete_drives(source, model, chosen, limit)
-    weld(source.spec, model, held)
     fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
-    robot = _to_robot(file, source, chosen, tip, held=held, limits=(limit, fastest))
+    complete_drives(source, model, chosen, limit, fastest)
+    weld(source.spec, model, held)
+    root = path_to(model, tip_body(model, tip, file)[0])[0]
+    if not {model.joint(j).name for j in movable if model.jnt_bodyid[j] == root} - held.keys():
+        move_base_to_origin(source.spec, model, root)
+        source.base = source.base if source.urdf else str(model.body(root).name)
+    asked = table_setting(table) or table_in(model)
+    limits = limit, fastest
+    robot = _to_robot(file, source, chosen, tip, held=held, limits=limits, table=asked)
     return robot if tip == usual else replace(robot, model_hash=_hash_with_tip(robot))
 
 
@@ -117,13 +146,29 @@ def _to_robot(
     *,
     held: dict[str, float],
     limits: tuple[dict[str, float], dict[str, float]],
+    table: Table | None,
 ) -> Robot:
-    """Gather what is known; `limits` are of torque and of velocity."""
-    model = compile_spec(source.spec, file)
+    """Gather what is known.
+
+    Args:
+        file: the robot file.
+        source: what was read of it, held joints welded.
+        chosen: the joints that are actuated.
+        tip: body or site.
+        held: the joints that are not.
+        limits: of torque and of velocity.
+        table: what was asked for, or is in the file; None for the mounting plane.
+    """
+    exclude_base_contacts(source.spec)
+    standing = source.spec.copy()
+    if (table or Table()).added:
+        add_table(standing, (table or Table()).height)
+    model = compile_spec(standing, file)
     index = [model.joint(name).id for name in chosen]
     limited = model.jnt_limited[index].astype(bool)
     lower, upper = np.where(limited[:, None], model.jnt_range[index], [-np.inf, np.inf]).T
     torque, velocity = limits
+    chain = kinematic_chain(model, tuple(chosen), tip, file)
     robot = Robot(
         name=source.spec.modelname,
         path=file,
@@ -133,7 +178,7 @@ def _to_robot(
         velocity_limit=tuple(velocity.get(name, np.inf) for name in chosen),
         torque_limit=tuple(torque[name] for name in chosen),
         tip=tip,
-        chain=kinematic_chain(model, tuple(chosen), tip, file),
+        chain=chain._replace(dynamics=dynamics_of(model, tuple(chosen), chain)),
         model_hash=_hash(model),
         urdf=source.urdf,
         base=source.base,
@@ -141,19 +186,14 @@ def _to_robot(
         notes=tuple(source.notes),
         spec=source.spec,
     )
-    return _on_its_table(model, robot)
-
-
-def _on_its_table(model: mujoco.MjModel, robot: Robot) -> Robot:
-    """Return the robot with a table at a height that leaves it room."""
-    reach = float(np.linalg.norm(robot.chain.translation, axis=1).sum())
-    table = table_height(
-        model, robot.joint_names, robot.position_lower, robot.position_upper, reach
+    if table is not None and table.body:  # its height may have changed with the base frame
+        table = table_in(model)
+    ends = zip(*(end.tolist() for end in robot.joint_ranges()), strict=True)
+    ranges = dict(zip(chosen, ends, strict=True))
+    standing_on, notes = complete_contacts(
+        source.spec, model, ranges, table or Table(), asked=table is not None, source=file
     )
-    if table == 0:
-        return robot
-    note = f'the arm cannot stand on a table at 0 m: the ground is at {table:g} m'
-    return replace(robot, table=table, notes=(*robot.notes, note))
+    return replace(robot, table=standing_on, notes=(*robot.notes, *notes))
 
 
 def read_source(file: Path, xacro_args: str = '') -> Source:
@@ -178,12 +218,15 @@ def read_source(file: Path, xacro_args: str = '') -> Source:
     for things, kind in ((spec.bodies, 'body'), (spec.joints, 'joint')):
         for number, thing in enumerate(things):
             thing.name = thing.name or f'{kind}{number}'
+    notes: list[str] = []
+    remove_objects(spec, notes)
     hide_collision_shapes(spec)
     bodies = {body.name for body in spec.bodies}
     return Source(
         spec=spec,
         base='world' if 'base_link' in bodies else 'base_link',
         mimics=frozenset(e.name1 for e in spec.equalities if e.type == JOINT_EQUALITY and e.name2),
+        notes=notes,
     )
 
 

@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig, TaskConfig
 from sac_ros.envs.arm import SimArm
+from sac_ros.envs.posture_sampler import Posture, PostureSampler
 from sac_ros.envs.robot import Robot
-from sac_ros.errors import ModelError
 from sac_ros.spec import ObservationField, PolicySpec
 
 Vector = NDArray[np.float64]
 
 START_RANGE = 0.5  # share of each joint's range, about its middle, in which an episode starts
 GOAL_RANGE = 0.9  # share of each joint's range in which a posture is drawn to place the goal
-TABLE_CLEARANCE = 0.1  # [m] lowest goal above the table
-DRAWS = 10_000  # postures tried before a robot is given up
-NEAR, FAR = 0.05, 0.5  # [m] the two scales of closeness
+NEAR, FAR = 0.005, 1.0  # [m] closeness changes most below NEAR and is zero from FAR on
 
 
 class Motion(NamedTuple):
@@ -33,14 +31,6 @@ class Motion(NamedTuple):
     rotation: Vector  # (3, 3) of the tip in the base frame
     action: Vector  # (n,) in [-1, 1]
     previous_action: Vector  # (n,)
-
-
-class Posture(NamedTuple):
-    """Joint positions that touch nothing, and where they put the tip."""
-
-    position: Vector  # (n,) [rad]
-    tip: Vector  # (3,) [m]
-    rotation: Vector  # (3, 3)
 
 
 class Task(ABC):
@@ -65,10 +55,8 @@ class Task(ABC):
         posed = robot.twin() if isinstance(robot, SimArm) else SimArm(ArmConfig(), robot)
         self.robot, self.config, self.control_period = posed.robot, config, control_period
         self.goal = np.zeros(3)  # [m] what is drawn as the goal
-        self._posed = posed
-        lower, upper = np.array(self.robot.position_lower), np.array(self.robot.position_upper)
-        self._lower = np.where(np.isfinite(lower), lower, -math.pi)
-        self._upper = np.where(np.isfinite(upper), upper, math.pi)
+        self._sampler = PostureSampler(posed, config.workspace_box())
+        self._lower, self._upper = self.robot.joint_ranges()
 
     @abstractmethod
     def begin(self, rng: np.random.Generator) -> None:
@@ -106,47 +94,37 @@ class Task(ABC):
 
     def sample_start(self, rng: np.random.Generator) -> Vector:
         """Draw joint positions (n,) [rad] in which the arm touches nothing."""
-        return self.sample_posture(rng, START_RANGE, lowest=0.0).position
+        return self._sampler.draw(rng, START_RANGE, goal=False).position
 
-    def sample_posture(
-        self, rng: np.random.Generator, share: float = GOAL_RANGE, lowest: float = TABLE_CLEARANCE
-    ) -> Posture:
-        """Draw joint positions in which the arm touches nothing, itself included.
+    def sample_posture(self, rng: np.random.Generator, share: float = GOAL_RANGE) -> Posture:
+        """Draw a posture whose tip may be a goal.
+
+        The arm touches nothing, itself included, and keeps the margin of the guards to the limits
+        of its joints. The tip is inside `task.workspace`, above the table and off fixed links.
 
         Args:
             rng: where chance comes from.
             share: of each joint's range, about its middle, that is drawn from.
-            lowest: height of the tip above the table [m].
 
         Raises:
             ModelError: none was found.
         """
-        middle, half = (self._lower + self._upper) / 2, (self._upper - self._lower) / 2
-        for _ in range(DRAWS):
-            position = middle + share * half * rng.uniform(-1, 1, len(half))
-            posture = self.posture_at(position, lowest)
-            if posture is not None:
-                return posture
-        raise ModelError(
-            f'{self.robot.path}: no posture free of contacts with the tip {lowest} m above '
-            f'the table was found in 10,000 draws; check the collision shapes and the tip'
-        )
+        return self._sampler.draw(rng, share)
 
-    def posture_at(self, position: Vector, lowest: float = TABLE_CLEARANCE) -> Posture | None:
-        """Return the posture at joint positions (n,), or None where something touches."""
-        self._posed.reset(position)
-        tip = self._posed.tip_position
-        if tip[2] < self.robot.table + lowest or self._posed.in_contact:
-            return None
-        return Posture(position, tip, self._posed.tip_rotation)
+    def posture_at(self, position: Vector) -> Posture | None:
+        """Return the posture at joint positions (n,), or None if its tip may be no goal."""
+        return self._sampler.at(position)
 
 
 def closeness(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map distances [m] to (0, 1]: (1 - tanh(d / FAR) + exp(-(d / NEAR)^2)) / 2.
+    """Map distances [m] to [0, 1]: 1 - log(1 + d / NEAR) / log(1 + FAR / NEAR).
 
-    The first term leads there from afar, the second is worth having only close to the goal.
+    A distance shortened by a given share gains about the same at every scale down to NEAR, so the
+    last millimeters are worth as much as the way there (the logarithmic cost of Levine et al.,
+    2016, "End-to-End Training of Deep Visuomotor Policies", section 5.1).
     """
-    return (1 - np.tanh(distance / FAR) + np.exp(-((distance / NEAR) ** 2))) / 2
+    nearness: NDArray[np.float64] = 1 - np.log1p(distance / NEAR) / math.log1p(FAR / NEAR)
+    return np.maximum(nearness, 0.0)
 
 
 def arm_spec(

@@ -34,9 +34,9 @@ def default_mesh_folder(robot: Robot) -> Path:
 def to_urdf(robot: Robot, mesh_folder: Path) -> str:
     """Write the robot's meshes into a folder and return its URDF.
 
-    A body becomes a link in the same frame; the world becomes the link `robot.base`. A joint
-    whose axis does not pass through the frame of its body gets a link of its own. Held joints are
-    fixed. Bodies that float freely are left out.
+    A body becomes a link in the same frame; the world becomes the root link, which is called as
+    `robot.base` unless that is a body, whose frame is the same. A joint whose axis does not pass
+    through the frame of its body gets a link of its own. Held joints are fixed.
     """
     return _Writer(robot, mesh_folder).write()
 
@@ -47,6 +47,8 @@ class _Writer:
         self._model = compile_spec(robot.spec.copy(), robot.path)
         self._root = ElementTree.Element('robot', name=robot.name or 'robot')
         self._left_out: set[int] = set()
+        bodies = {self._model.body(body).name for body in range(1, self._model.nbody)}
+        self._world = next(n for n in (robot.base, 'world', 'map', '') if n not in bodies)
 
     def write(self) -> str:
         for body in range(self._model.nbody):
@@ -68,7 +70,7 @@ class _Writer:
         return list(range(first, first + int(self._model.body_jntnum[body])))
 
     def _name(self, body: int) -> str:
-        return str(self._model.body(body).name) if body else self._robot.base
+        return str(self._model.body(body).name) if body else self._world
 
     def _add_joints(self, body: int, parent: int, joints: list[int]) -> None:
         """Connect a body's link with that of its parent.
