@@ -9,7 +9,7 @@ from setuptools import find_packages, setup
 
 NAME = 'sac_ros'
 PROGRAMS = {
-    NAME: f'{NAME}.cli:main',
+    NAME: f'{NAME}.__main__:main',
     'policy_node': f'{NAME}.ros.policy_node:main',
     'sim_node': f'{NAME}.ros.sim_node:main',
     'train_node': f'{NAME}.ros.train_node:main',

@@ -1,44 +1,40 @@
 """A simulated arm that looks like a torque-controlled robot."""
 
+from functools import partial
 from pathlib import Path
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.ros.launching import REALISM, arm_parameters, bring_down
+from sac_ros.config import LAUNCH_ARGUMENTS
+from sac_ros.ros.launching import LIMITS, REALISM, CheckedNode, describe_launch, given_arguments
+from sac_ros.simulator import SimConfig
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'sim.yaml'])
+PARAMETERS = {**LAUNCH_ARGUMENTS, 'goals': 'goals'}
+NODE = CheckedNode(
+    'sim_node', SimConfig, 'sim_params_file', partial(given_arguments, names=PARAMETERS)
+)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    return LaunchDescription(
-        [
-            REALISM,
-            DeclareLaunchArgument(
-                'goals',
-                default_value='point',
-                choices=['point', 'pose'],
-                description='what the random goals for the policy are',
-            ),
-            DeclareLaunchArgument(
-                'sim_params_file', default_value=CONFIG, description='parameters of sim_node'
-            ),
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py'))),
-            Node(
-                package='sac_ros',
-                executable='sim_node',
-                parameters=[
-                    LaunchConfiguration('sim_params_file'),
-                    {**arm_parameters(), 'goals': LaunchConfiguration('goals')},
-                ],
-                output='screen',
-                on_exit=bring_down,
-            ),
-        ]
-    )
+    arguments = [
+        REALISM,
+        *LIMITS,
+        DeclareLaunchArgument(
+            'goals',
+            default_value='',
+            choices=['', 'point', 'pose'],
+            description='kind of the random goals; empty for the parameter file, else point',
+        ),
+        DeclareLaunchArgument(
+            'sim_params_file', default_value=CONFIG, description='parameters of sim_node'
+        ),
+    ]
+    view = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')))
+    return describe_launch(__file__, arguments, [view], NODE)

@@ -1,36 +1,48 @@
 """Trains a policy; again after Ctrl-C goes on with the run."""
 
+from functools import partial
 from pathlib import Path
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.ros.launching import REALISM, arm_parameters, bring_down
+from sac_ros.config import LAUNCH_ARGUMENTS, TrainConfig
+from sac_ros.ros.launching import LIMITS, REALISM, CheckedNode, describe_launch, given_arguments
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'train.yaml'])
+OF_THE_RUN = {
+    'run_dir': 'directory of the run',
+    'task': 'task to learn: reach-point, reach-pose, track-point or path.py:MyTask',
+    'steps': 'environment steps in all',
+}
+PARAMETERS = {**LAUNCH_ARGUMENTS, 'run_dir': 'run_dir', 'task.name': 'task', 'steps': 'steps'}
+NODE = CheckedNode(
+    'train_node',
+    TrainConfig,
+    'params_file',
+    partial(given_arguments, names=PARAMETERS),
+    {'sigterm_timeout': '60'},  # saving a run takes its time
+)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    return LaunchDescription(
-        [
-            REALISM,
+    arguments = [
+        REALISM,
+        *LIMITS,
+        *(
             DeclareLaunchArgument(
-                'params_file', default_value=CONFIG, description='parameters of train_node'
-            ),
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py'))),
-            Node(
-                package='sac_ros',
-                executable='train_node',
-                parameters=[LaunchConfiguration('params_file'), arm_parameters()],
-                output='screen',
-                sigterm_timeout='60',  # saving a run takes its time
-                on_exit=bring_down,
-            ),
-        ]
-    )
+                name, default_value='', description=f'{text}; empty for the parameter file'
+            )
+            for name, text in OF_THE_RUN.items()
+        ),
+        DeclareLaunchArgument(
+            'params_file', default_value=CONFIG, description='parameters of train_node'
+        ),
+    ]
+    view = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')))
+    return describe_launch(__file__, arguments, [view], NODE)

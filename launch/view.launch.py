@@ -14,7 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from sac_ros.ros.launching import bring_down
+from sac_ros.ros.launching import bring_down, describe_launch
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -120,4 +120,4 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])
+    return describe_launch(__file__, ARGUMENTS, [OpaqueFunction(function=start)])

@@ -15,9 +15,12 @@ from types import FrameType
 from typing import Any, get_type_hints
 
 from sac_ros import __version__
+from sac_ros.arguments import Parser
 from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError, SacRosError
+from sac_ros.node_cli import add_node_parser
 from sac_ros.replay.cli import add_replay_parser
+from sac_ros.request_cli import add_request_parsers
 from sac_ros.robot_cli import add_robot_parser
 from sac_ros.settings import Checked, Setting, build, settings
 
@@ -29,9 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; bad input gives one line on standard error and status 2."""
     logging.basicConfig(format='%(message)s')
     logging.getLogger('sac_ros').setLevel(logging.INFO)
-    parser = _parser()
-    options = parser.parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         status: int = options.run(options)
         return status
     except KeyboardInterrupt:
@@ -48,11 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='sac_ros', description='Soft Actor-Critic for torque-controlled arms.'
-    )
+    parser = Parser(prog='sac_ros', description='Soft Actor-Critic for torque-controlled arms.')
     parser.add_argument('--version', action='version', version=__version__)
-    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    commands: Any = parser.add_subparsers(required=True, metavar='COMMAND')
 
     train = commands.add_parser(
         'train',
@@ -91,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     add_replay_parser(commands)
     add_robot_parser(commands, add_settings)
+    add_node_parser(commands, add_settings)
+    add_request_parsers(commands)
     return parser
 
 

@@ -11,7 +11,10 @@ from sac_ros.errors import ConfigError
 from sac_ros.settings import Checked, setting
 
 LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
-    **{f'arm.{name}': name for name in ('model', 'joints', 'tip', 'xacro_args')},
+    **{
+        f'arm.{name}': name
+        for name in ('model', 'joints', 'tip', 'xacro_args', 'torque_limits', 'velocity_limits')
+    },
     'realism.preset': 'realism',
 }
 

@@ -35,3 +35,7 @@ class ExportError(SacRosError):
 
 class PolicyError(SacRosError):
     """A policy file is not one that may be loaded."""
+
+
+class NodeError(SacRosError):
+    """A ROS node cannot be started or does not answer."""

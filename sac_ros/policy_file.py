@@ -36,6 +36,24 @@ def sealed(model: bytes) -> bytes:
     return model + _SEAL_HEAD + hashlib.sha256(model).hexdigest().encode()
 
 
+def find_policy(path: str | Path) -> Path:
+    """Return the policy file that a path means: the file itself, or the one of a run directory.
+
+    Raises:
+        PolicyError: the directory holds no policy.
+    """
+    given = Path(path)
+    if not given.is_dir():
+        return given
+    file = given / 'policy.onnx'
+    if not file.exists():
+        raise PolicyError(
+            f'{given} holds no policy.onnx: let its training end, or write it with '
+            f'`sac_ros export {given}`'
+        )
+    return file
+
+
 def read(path: Path) -> bytes:
     """Return the bytes of a policy file that is whole and holds nothing it must not.
 

@@ -58,7 +58,7 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
         description="Play a policy in MuJoCo's viewer where there is a screen; write a video "
         'where there is none, or where --output asks for one.',
     )
-    watch.add_argument('policy', type=Path, help='the ONNX file')
+    watch.add_argument('policy', type=Path, help='the ONNX file, or directory of a run')
     watch.add_argument('--episodes', type=int, default=3, help='how many (default: 3)')
     watch.add_argument(
         '--output', type=Path, help='the video, .gif or .mp4 (default: a window if there is one)'
@@ -114,18 +114,20 @@ def _watch(options: argparse.Namespace) -> int:
     from sac_ros.envs.env import ArmEnv
     from sac_ros.evaluation import FIRST_SEED, onnx_action
     from sac_ros.policy import OnnxPolicy
+    from sac_ros.policy_file import find_policy
     from sac_ros.training_log import film
     from sac_ros.video import default_suffix, write_video
 
-    policy = OnnxPolicy(options.policy)
+    file = find_policy(options.policy)
+    policy = OnnxPolicy(file)
     config = given_config(options)
     env = ArmEnv(config, render_mode='rgb_array')
-    policy.spec.check_same(env.policy_spec, f'policy {options.policy}', 'the environment')
+    policy.spec.check_same(env.policy_spec, f'policy {file}', 'the environment')
     act = onnx_action(policy, policy.spec)
     if options.output is None and has_screen():
         play(env, act, options.episodes)
         return 0
-    output = options.output or Path(options.policy.with_suffix(default_suffix()).name)
+    output = options.output or Path(file.with_suffix(default_suffix()).name)
     frames = [
         frame
         for episode in range(options.episodes)

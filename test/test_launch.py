@@ -1,15 +1,18 @@
 """The launch files, really launched: needs `launch_ros`, which only a ROS installation has."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from policy_files import linear_policy, save
 from test_package import copy_sources
 
+from sac_ros.checkpoint import load_notes
 from sac_ros.envs.reach import ReachPoseTask, reach_spec
 from sac_ros.envs.robot import load_robot
 from sac_ros.envs.task import arm_spec
@@ -259,3 +262,99 @@ def test_a_model_that_is_no_robot_is_one_line(launch, tmp_path):
     assert launched.end() == 1
     assert 'ModelError: cannot read the robot file' in launched.text
     assert 'Traceback' not in launched.text
+
+
+REFUSED = {
+    'unknown': ('train', ['stepz:=5'], 'unknown launch argument stepz: did you mean steps?'),
+    'unknown in sim': ('sim', ['policy:=x'], 'unknown launch argument policy'),
+    'unknown in view': ('view', ['rvis:=true'], 'did you mean rviz?'),
+    'of an included file': ('deploy', ['goal:=pose'], 'did you mean goals?'),
+    'no file': ('train', ['params_file:=absent.yaml'], "cannot read the parameter file 'absent"),
+    'directory': ('train', ['params_file:=.'], 'cannot read the parameter file'),
+    'not YAML': ('train', ['params_file:=bad.yaml'], 'bad.yaml is not a YAML parameter file'),
+    'other node': ('train', ['params_file:=sim.yaml'], 'no section for train_node'),
+    'no file of sim': ('deploy', ['sim_params_file:=absent.yaml'], 'cannot read the parameter'),
+    'not a number': ('train', ['steps:=many'], 'must be an integer: invalid literal for int'),
+    'two policies': ('deploy', ['policy:=a', 'run_dir:=b'], 'exclude each other'),
+}
+
+
+@pytest.mark.parametrize(('name', 'arguments', 'message'), REFUSED.values(), ids=REFUSED.keys())
+def test_a_wrong_argument_starts_nothing(launch, tmp_path, monkeypatch, name, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'bad.yaml').write_text('train_node: {')
+    (tmp_path / 'sim.yaml').write_text('sim_node: {ros__parameters: {seed: 1}}')
+    launched = launch(name, *arguments)
+    assert launched.end() == 1, launched.text
+    assert message in launched.text and 'Traceback' not in launched.text
+    assert 'process started' not in launched.text and not (tmp_path / 'runs').exists()
+
+
+def test_ros2_launch_refuses_an_unknown_argument(share, domain, tmp_path):
+    pytest.importorskip('ros2launch', reason='ros2cli is not installed: it comes with ROS 2')
+    command = [sys.executable, '-c', ROS2, 'launch', 'sac_ros', 'train.launch.py', 'stepz:=5']
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert result.returncode == 1
+    assert 'unknown launch argument stepz: did you mean steps?' in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_that_is_unknown_ends_the_launch(launch, tmp_path):
+    settings = tmp_path / 'train.yaml'
+    settings.write_text('train_node: {ros__parameters: {stepz: 5}}')
+    launched = launch('train', f'params_file:={settings}', f'run_dir:={tmp_path}/run')
+    assert launched.end(60) == 1
+    assert 'unknown parameter stepz: did you mean steps?' in launched.text
+    assert not (tmp_path / 'run').exists()
+
+
+def test_arguments_reach_train_node_and_the_file_gives_the_rest(launch, tmp_path):
+    settings = tmp_path / 'train.yaml'
+    parameters = {
+        'compile': False, 'realism.preset': 'sim2real', 'steps': 9, 'learning_starts': 2,
+        'eval_every': 5, 'eval_episodes': 1, 'final_eval_episodes': 1, 'arm.tip': 'link4',
+        'sac.hidden': 16, 'sac.batch_size': 8, 'video': False,
+    }  # fmt: skip
+    settings.write_text(json.dumps({'train_node': {'ros__parameters': parameters}}))
+    launched = launch(
+        'train', f'params_file:={settings}', f'run_dir:={tmp_path}/run', 'task:=reach-pose',
+        'steps:=12', 'torque_limits:=joint1=7', 'velocity_limits:=joint*=1.5',
+    )  # fmt: skip
+    assert launched.end(120) == 0, launched.text
+    config = load_notes(tmp_path / 'run/checkpoint.npz')['config']
+    wanted = parameters | {
+        'run_dir': f'{tmp_path}/run', 'task.name': 'reach-pose', 'steps': 12,
+        'arm.torque_limits': 'joint1=7', 'arm.velocity_limits': 'joint*=1.5',
+    }  # fmt: skip
+    assert wanted.items() <= config.items()
+
+
+INCLUDING = """
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+def generate_launch_description():
+    source = PythonLaunchDescriptionSource('{file}')
+    return LaunchDescription([
+        DeclareLaunchArgument('mine', description='an argument of the including file'),
+        IncludeLaunchDescription(source, launch_arguments=[('run_dir', '{run_dir}')]),
+    ])
+"""
+
+
+def test_a_launch_file_that_includes_ours_has_arguments_of_its_own(share, launch, policy):
+    file = Path(policy).parent / 'mine.launch.py'
+    deploy = share / 'launch/deploy.launch.py'
+    file.write_text(INCLUDING.format(file=deploy, run_dir=file.parent))
+    launched = Launched(file, 'mine:=5')
+    try:
+        launched.wait_for('READY')
+        launched.wait_for('tip tool0')
+        os.killpg(launched.process.pid, signal.SIGINT)
+        assert launched.end() == 0, launched.text
+    finally:
+        if launched.process.poll() is None:
+            os.killpg(launched.process.pid, signal.SIGKILL)

@@ -7,10 +7,11 @@ import rclpy
 from rcl_interfaces.msg import ParameterType
 from rclpy.parameter import Parameter
 
-from sac_ros.config import ArmConfig, TrainConfig
+from sac_ros.config import TrainConfig
 from sac_ros.errors import ConfigError
+from sac_ros.ros.parameter_files import check_parameter_files
 from sac_ros.ros.parameters import declare, undeclared
-from sac_ros.settings import Checked, build, flatten, setting, settings
+from sac_ros.settings import Checked, build, setting
 
 
 @dataclass(frozen=True)
@@ -91,20 +92,62 @@ def test_bad_values_are_one_line(make_node, given):
     assert name in str(error.value) and '\n' not in str(error.value)
 
 
-def test_unknown_names_are_noticed(make_node):
-    node = make_node(inner__rat=4.0, flag=False, use_sim_time=True)
-    declare(node, Outer)
-    assert undeclared(node) == {'inner.rat'}
+def test_unknown_names_are_refused(make_node):
+    node = make_node(inner__rat=4.0, nonsense=1, flag=False, use_sim_time=True)
+    with pytest.raises(ConfigError) as error:
+        declare(node, Outer)
+    assert undeclared(node) == {'inner.rat', 'nonsense'}
+    assert 'unknown parameter inner.rat: did you mean inner.rate?' in str(error.value)
+    assert 'unknown parameter nonsense: known are ' in str(error.value)
 
 
-def test_parameters_are_fixed_after_the_start(make_node):
-    node = make_node()
-    declare(node, Outer)
-    assert not node.set_parameters([Parameter('flag', value=False)])[0].successful
+FILES = {
+    'absent': (None, 'cannot read the parameter file'),
+    'no YAML': ('a_node: {', 'is not a YAML parameter file'),
+    'not text': (b'\xff\xfe\x00', 'is not a YAML parameter file'),
+    'empty': ('', 'it has no section with ros__parameters'),
+    'other node': ('b_node: {ros__parameters: {}}', 'has no section for a_node: it has b_node'),
+    'no section': ('a_node: {flag: true}', 'it has no section with ros__parameters'),
+    'a list': ('[a_node]', 'it has no section with ros__parameters'),
+}
 
 
-@pytest.mark.parametrize('cls', [ArmConfig, TrainConfig])
-def test_every_real_setting_can_be_declared(make_node, cls):
-    node = make_node()
-    assert flatten(declare(node, cls)) == flatten(cls())
-    assert all(node.describe_parameter(s.name).description for s in settings(cls))
+@pytest.mark.parametrize(('content', 'message'), FILES.values(), ids=FILES.keys())
+def test_a_file_without_parameters_of_the_node_is_refused(tmp_path, content, message):
+    file = tmp_path / 'file.yaml'
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    words = ['program', '--ros-args', '--params-file', str(file)]
+    with pytest.raises(ConfigError) as error:
+        check_parameter_files(words, 'a_node')
+    assert message in str(error.value) and '\n' not in str(error.value)
+
+
+SECTIONS = [
+    'a_node', '/a_node', '/**', '/*', '**', '*', '/**/a_node', '/*/a_node', '/left/a_node',
+    '/left/*', '/left/**', 'left: {a_node', '/right/a_node', '/a*', '/other',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('section', SECTIONS)
+@pytest.mark.parametrize('rules', [[], ['-r', '__ns:=/left'], ['--remap', '__node:=other']])
+def test_a_file_is_taken_exactly_when_ros_reads_something_of_it(tmp_path, domain, section, rules):
+    file = tmp_path / 'file.yaml'
+    key = section if '{' in section else f'"{section}"'
+    file.write_text(f'{key}: {{ros__parameters: {{flag: false}}}}' + '}' * section.count('{'))
+    words = ['program', '--ros-args', '--params-file', str(file), *rules]
+    context = rclpy.Context()
+    try:
+        rclpy.init(args=words, context=context, domain_id=domain)
+    except RuntimeError:
+        return  # ROS refuses the file itself
+    node = rclpy.create_node('a_node', context=context)
+    read = 'flag' in node._parameter_overrides
+    node.destroy_node()
+    context.try_shutdown()
+    try:
+        check_parameter_files(words, 'a_node')
+    except ConfigError:
+        assert not read
+    else:
+        assert read

@@ -13,6 +13,7 @@ from rclpy.task import Future as RosFuture
 
 from sac_ros.errors import ConfigError, PolicyError
 from sac_ros.policy import OnnxPolicy
+from sac_ros.policy_file import find_policy
 from sac_ros.ros.realtime import RealtimeConfig
 from sac_ros.safety import SafetyConfig
 from sac_ros.settings import Checked, setting
@@ -25,7 +26,7 @@ POLL_PERIOD = 0.01  # [s] between two looks whether a policy is loaded
 class PolicyNodeConfig(Checked):
     """Settings of the policy node."""
 
-    policy: str = setting('', 'ONNX file of the policy')
+    policy: str = setting('', 'ONNX file of the policy, or directory of a run that exported one')
     policy_sha256: str = setting(
         '', 'SHA-256 of the only file to load; empty for any that is good'
     )
@@ -52,8 +53,10 @@ def load_policy(config: PolicyNodeConfig) -> OnnxPolicy:
         PolicyError: it is not one that may be loaded.
     """
     if not config.policy:
-        raise ConfigError('no policy is given; set the parameter policy to an ONNX file')
-    return OnnxPolicy(config.policy, config.policy_sha256, config.model_hash)
+        raise ConfigError(
+            'no policy is given; set the parameter policy to an ONNX file or a run directory'
+        )
+    return OnnxPolicy(find_policy(config.policy), config.policy_sha256, config.model_hash)
 
 
 class BackgroundLoader:

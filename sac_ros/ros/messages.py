@@ -25,6 +25,7 @@ LEVELS = {
 TEXT_HEIGHT = 0.04  # [m]
 AXIS_LENGTH = 0.1  # [m]
 BALL = 0.05  # [m] diameter
+GOAL_DISTANCE = 'goal_distance'  # key in the diagnostics of sim_node: from tip to goal [m]
 UNIT = 1e-3  # by which the length of a quaternion may differ from 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ def declare(node: Node, cls: type[Config]) -> Config:
     The setting `gamma` of the group `sac` is the parameter `sac.gamma`.
 
     Raises:
-        ConfigError: a given value has the wrong type or lies outside its range.
+        ConfigError: a given name is unknown, or a value has the wrong type or range.
     """
     values: dict[str, Any] = {}
     for setting in settings(cls):
@@ -33,8 +34,9 @@ def declare(node: Node, cls: type[Config]) -> Config:
             ).value
         except ParameterException as error:
             raise ConfigError(_explain(setting, error)) from error
-    for name in sorted(undeclared(node)):
-        node.get_logger().warning(f'parameter {name!r} is given but unknown; it is ignored')
+    if unknown := sorted(undeclared(node)):
+        known = [setting.name for setting in settings(cls)]
+        raise ConfigError('; '.join(_unknown(name, known) for name in unknown))
     config: Config = build(cls, values)
     return config
 
@@ -61,6 +63,12 @@ def undeclared(node: Node) -> set[str]:
     """
     given: dict[str, Any] = getattr(node, '_parameter_overrides', {})  # rclpy has no public way
     return {name for name in given if not node.has_parameter(name)}
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f'did you mean {close[0]}?' if close else f'known are {", ".join(known)}'
+    return f'unknown parameter {name}: {hint}'
 
 
 def _explain(setting: Setting, error: ParameterException) -> str:

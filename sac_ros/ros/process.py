@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from sac_ros.errors import ConfigError, SacRosError
+from sac_ros.ros.parameter_files import check_parameter_files
 
 BAD_INPUT = 2
 # In the events executor of older ones, a service's callback cannot wait for something.
@@ -47,15 +48,22 @@ class ClosingNode(Node):
         """Do what must be done while ROS still works; called once, after errors too."""
 
 
-def initialize(arguments: Sequence[str] | None = None) -> None:
+def initialize(name: str, arguments: Sequence[str] | None = None) -> None:
     """Start ROS without its signal handlers, which would silence publishers first.
 
+    Args:
+        name: of the node that is to be made.
+        arguments: of the program, None for those of this process.
+
     Raises:
-        ConfigError: the ROS arguments or a parameter file cannot be read.
+        ConfigError: the ROS arguments cannot be read, or a parameter file has nothing for the
+            node.
     """
+    words = list(sys.argv if arguments is None else arguments)
+    check_parameter_files(words, name)
     try:
         rclpy.init(
-            args=None if arguments is None else list(arguments),
+            args=words,
             signal_handler_options=SignalHandlerOptions.NO,
         )
     except (RuntimeError, ValueError) as error:
@@ -105,13 +113,15 @@ def run_node(
 def run_ros(name: str, work: Callable[[], None], arguments: Sequence[str] | None = None) -> int:
     """Do work between the start and the shutdown of ROS; bad input becomes one line and 2."""
     try:
-        initialize(arguments)
+        initialize(name, arguments)
         work()
     except SacRosError as error:
         sys.stderr.write(f'{name}: {type(error).__name__}: {error}\n')
         return BAD_INPUT
     finally:
         rclpy.try_shutdown()
+        # A second SIGINT of a process group must not change the status while Python ends.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 

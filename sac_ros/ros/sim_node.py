@@ -114,7 +114,11 @@ class SimNode(ClosingNode):
         doing = 'obeying' if self.simulator.obeying else 'no command'
         text = 'too slow' if slow else 'paused' if self.simulator.paused else doing
         level = 'warn' if slow else 'ok'
-        status = messages.to_status(self.get_name(), level, text, timing._asdict())
+        values: dict[str, object] = timing._asdict()
+        if self._goal:
+            distance = np.linalg.norm(self._goal['goal'] - self.simulator.arm.tip_position)
+            values[messages.GOAL_DISTANCE] = float(distance)
+        status = messages.to_status(self.get_name(), level, text, values)
         header = Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
 
