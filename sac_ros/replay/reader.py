@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sac_ros.replay.format import Layout, read_spec, segment_numbers, segment_records
+from sac_ros.replay.format import Layout, segment_numbers, segment_records
 from sac_ros.replay.records import Records
+from sac_ros.replay.spec_file import read_spec
 from sac_ros.spec import PolicySpec
 
 _log = logging.getLogger(__name__)

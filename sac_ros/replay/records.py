@@ -48,6 +48,11 @@ class Records(RecordSampler):
         return self
 
     @property
+    def segment_records(self) -> int:
+        """Records per segment, 0 where there is no segment yet."""
+        return self._segment_records
+
+    @property
     def start(self) -> int:
         """Sequence number of the oldest record."""
         return self._start

@@ -1,4 +1,4 @@
-"""What people do with a replay directory beside training: look, verify, repair, merge."""
+"""What people do with a replay directory beside training: look, verify, merge."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
 from sac_ros.replay.format import Rows, segment_numbers, segment_path
 from sac_ros.replay.records import Records
+from sac_ros.replay.recovery import unexplained
 from sac_ros.spec import PolicySpec
 
 CHUNK = 65_536  # records held in memory at a time
@@ -56,8 +57,10 @@ class Verdict:
 
     whole: int
     damaged: NDArray[np.int64]  # sequence numbers
-    torn: int  # half-written records after the end; normal after a kill
+    torn: int  # records after the end that are not whole; one is normal after a kill
     missing: list[int]  # numbers of lost segments
+    unexplained: str  # why what lies after the end is not what a kill leaves, or ''
+    uneven: list[int]  # numbers of the segments whose files have another size than they should
 
     @property
     def clean(self) -> bool:
@@ -78,22 +81,15 @@ def verify(directory: str | Path) -> Verdict:
     reader = ReplayReader(directory)
     numbers = segment_numbers(reader.directory)
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers)) if numbers else []
-    return Verdict(len(reader), reader.holes, reader.after_end().size, missing)
-
-
-def repair(directory: str | Path) -> Verdict:
-    """Cut a torn tail, complete files cut short, remove leftovers; say what stays lost.
-
-    Raises:
-        ReplayError: it is being written, or the disk fails.
-    """
-    before = verify(directory)
-    with ReplayWriter(directory, ReplayReader(directory).spec) as writer:
-        writer.complete_segments()
-    for leftover in Path(directory).glob('*.tmp'):
-        leftover.unlink()
-    after = verify(directory)
-    return Verdict(after.whole, after.damaged, before.torn, after.missing)
+    size = reader.segment_records * reader.layout.record_bytes
+    return Verdict(
+        len(reader),
+        reader.holes,
+        reader.after_end().size,
+        missing,
+        unexplained(reader),
+        [n for n in numbers if segment_path(reader.directory, n).stat().st_size != size],
+    )
 
 
 def merge(sources: Sequence[str | Path], target: str | Path) -> int:
