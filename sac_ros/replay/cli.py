@@ -130,9 +130,11 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-    count = merge(options.sources, options.into)
-    print(f'{count:,} records appended to {options.into}')
-    return 0
+    merged = merge(options.sources, options.into)
+    print(f'{merged.records:,} records appended to {options.into}')
+    for path, numbers in merged.missing:
+        print(f'{len(numbers):,} are missing or damaged in {path}: {_ranges(numbers)}')
+    return EXIT_DAMAGED if merged.missing else 0
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay.format import Rows, segment_numbers, segment_path
+from sac_ros.replay.format import ARCHIVE, Rows, segment_numbers, segment_path
 from sac_ros.replay.records import Records
 from sac_ros.replay.recovery import unexplained
 from sac_ros.spec import PolicySpec
@@ -68,9 +68,19 @@ class Verdict:
         return not (self.damaged.size or self.torn or self.missing)
 
 
-def chunks(records: Records) -> Iterator[tuple[NDArray[np.int64], Rows]]:
-    """Yield sequence numbers (k,) and packed rows (k, words) of all whole records, in order."""
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did."""
+
+    records: int  # appended
+    missing: list[tuple[Path, NDArray[np.int64]]]  # sources and the numbers that they lack
+
+
+def chunks(records: Records, end: int | None = None) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+    """Yield sequence numbers (k,) and packed rows (k, words) of whole records, in order."""
     everything = records.sequences()
+    if end is not None:
+        everything = everything[everything < end]
     for first in range(0, len(everything), CHUNK):
         sequences = everything[first : first + CHUNK]
         yield sequences, records.rows(sequences)
@@ -92,30 +102,46 @@ def verify(directory: str | Path) -> Verdict:
     )
 
 
-def merge(sources: Sequence[str | Path], target: str | Path) -> int:
-    """Append everything in `sources`, in order, to `target`; returns how many records came.
+def merge(sources: Sequence[str | Path], target: str | Path) -> Merged:
+    """Append everything in `sources`, in order, to `target`.
 
-    Stamps, sources, policy hashes and the bounds of episodes are kept.
+    Stamps, sources, policy hashes and the bounds of episodes are kept. A directory that is being
+    written may be given with its archive: each record comes once, also from a segment that moves.
 
     Raises:
         ReplayError: the target is one of the sources, or the disk fails.
         SpecMismatch: they are for different robots or tasks; nothing was written.
     """
-    if Path(target).resolve() in [Path(source).resolve() for source in sources]:
+    paths = [Path(source).resolve() for source in sources]
+    if Path(target).resolve() in paths:
         raise ReplayError(f'{target} cannot be merged into itself; name another target')
-    readers = [ReplayReader(source) for source in sources]
-    if not readers:
+    if not paths:
         raise ReplayError('name at least one replay directory to merge')
+    # Archives last: what leaves a directory after it was opened is then in both, never in none.
+    by_path = {path: ReplayReader(path) for path in sorted(paths, key=_is_archive)}
+    readers = [by_path[path] for path in paths]
     for source, reader in zip(sources, readers, strict=True):
         readers[0].spec.check_same(reader.spec, f'replay {sources[0]}', f'replay {source}')
+    records, missing = 0, []
     with ReplayWriter(target, readers[0].spec, sync_every=CHUNK) as writer:
-        return sum(copy(reader, writer) for reader in readers)
+        for path, reader in zip(paths, readers, strict=True):
+            live = by_path.get(path.parent) if _is_archive(path) else None
+            end = reader.end if live is None else live.start
+            records += copy(reader, writer, end)
+            gaps = [reader.holes[reader.holes < end], np.arange(reader.end, end)]
+            if sum(map(len, gaps)):
+                missing.append((path, np.concatenate(gaps)))
+    return Merged(records, missing)
 
 
-def copy(records: Records, writer: ReplayWriter) -> int:
-    """Append all whole records to `writer`; a hole begins a new episode."""
-    layout, last = records.layout, (-2, -1)
-    for sequences, rows in chunks(records):
+def _is_archive(path: Path) -> bool:
+    return path.name == ARCHIVE
+
+
+def copy(records: Records, writer: ReplayWriter, end: int) -> int:
+    """Append all whole records before `end` to `writer`; a hole begins a new episode."""
+    layout, last, count = records.layout, (-2, -1), 0
+    for sequences, rows in chunks(records, end):
         parts = layout.split(rows)
         marks = zip(
             sequences.tolist(),
@@ -137,7 +163,8 @@ def copy(records: Records, writer: ReplayWriter) -> int:
                 policy_hash=policy_hash,
                 stamp_ns=stamp,
             )
-    return len(records)
+        count += len(sequences)
+    return count
 
 
 def summarize(directory: str | Path) -> Summary:
