@@ -28,6 +28,12 @@ class Experience(RecordSampler):
         self.layout = replay.layout
         self.replay, self._source = replay, source
         self.cursor = min(cursor, replay.end)
+        if cursor > replay.end:
+            log.warning(
+                '%s lacks %d transitions that the learner was trained on',
+                replay.directory,
+                cursor - replay.end,
+            )
         if self.cursor < replay.end:
             log.info('%d transitions are ahead of the learner', replay.end - self.cursor)
 

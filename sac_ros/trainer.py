@@ -8,17 +8,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.checkpoint import (
+    count_from,
+    load_checkpoint,
+    load_notes,
+    numbers_from,
+    save_checkpoint,
+)
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
 from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.errors import CheckpointError, ConfigError
+from sac_ros.errors import CheckpointError, ConfigError, SpecMismatch
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
 from sac_ros.exploration import Exploration
@@ -217,20 +223,31 @@ class Trainer:
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
-        there = PolicySpec.from_json(load_notes(self.checkpoint)['spec'])
+        try:
+            there = PolicySpec.from_json(load_notes(self.checkpoint)['spec'])
+        except (KeyError, TypeError, SpecMismatch) as error:
+            raise CheckpointError(f'{self.checkpoint} has no specification: {error}') from error
         self.spec.check_same(there, 'this run', f'checkpoint {self.checkpoint}')
         self.state, notes = load_checkpoint(self.checkpoint, self.state)
         try:
-            self.step, self.episodes = notes['step'], notes['episodes']
-            self._cursor, self.updates = notes['cursor'], notes['updates']
-            self._numpy_rng.bit_generator.state = notes['numpy_rng']
-            self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
-            self._returns.extend(notes['returns'])
-            self._successes.extend(notes['successes'])
-            if notes.get('left') is not None:
-                self._left = np.array(notes['left'], np.float32)
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            self._restore(notes)
+        except (LookupError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise CheckpointError(f'{self.checkpoint} lacks or has a wrong {error}') from error
+        except CheckpointError as error:
+            raise CheckpointError(f'{self.checkpoint}: {error}') from error
+
+    def _restore(self, notes: dict[str, Any]) -> None:
+        self.step, self.episodes = count_from(notes, 'step'), count_from(notes, 'episodes')
+        self._cursor, self.updates = count_from(notes, 'cursor'), count_from(notes, 'updates')
+        self._numpy_rng.bit_generator.state = notes['numpy_rng']
+        self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
+        self._returns.extend(numbers_from(notes, 'returns', RECENT))
+        self._successes.extend(numbers_from(notes, 'successes', RECENT))
+        if notes.get('left') is not None:
+            left = numbers_from(notes, 'left', self.spec.n_observation)
+            if len(left) < self.spec.n_observation:
+                raise CheckpointError(f'left has {len(left)} numbers')
+            self._left = np.array(left, np.float32)
 
     def _open_replay(self) -> ReplayWriter:
         return ReplayWriter(

@@ -272,6 +272,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_trainer import config
 from sac_ros.checkpoint import save_checkpoint
+from sac_ros.errors import CheckpointError
 from sac_ros.trainer import Trainer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path({str(trainer.checkpoint)!r})
@@ -280,7 +281,9 @@ for limit in range(0, {len(old) // 2}, {len(old) // 40}):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
         save_checkpoint(path, state, {{}})
-    except OSError:
+    except CheckpointError as error:
+        assert str(path) in str(error) and 'ulimit -f' in str(error), error
+        assert not list(path.parent.glob('*.tmp'))
         continue
     sys.exit('a file larger than the limit was written')
 """

@@ -55,7 +55,7 @@ class ReplayReader(Records):
             self._set_holes(self.holes[:0])
             self._scan(to_the_end=True)
             return 0
-        if end + 1 < self._mapped:
+        if end + 1 < self._mapped and end // self._segment_records not in self._sparse:
             if there[row] != end and there[row + 1] != end + 1:
                 return 0
         else:
