@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sac_ros.errors import SacRosError, StorageError
 
@@ -63,6 +65,17 @@ def write_atomically(
                 temporary.unlink()  # give a full disk its space back
             raise
         sync_directory(path.parent)
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects in a file of JSON lines; a missing file or a torn line has none."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(errors='replace').splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def sync_directory(path: Path) -> None:

@@ -40,6 +40,7 @@ FLOORS = {
         'simulator',
         'evaluation',
         'experience',
+        'episode',
     ),
     3: ('trainer', 'report'),
     4: ('cli', 'robot_cli', '__main__', 'ros'),
