@@ -18,6 +18,7 @@ FIXES = {
     errno.EFBIG: 'raise the limit on file sizes (ulimit -f)',
     errno.EROFS: 'mount the disk for writing',
     errno.EACCES: 'make the directory writable',
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), 'use another path'),
 }
 
 
