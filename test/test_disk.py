@@ -45,7 +45,7 @@ def test_a_directory_that_cannot_be_made_names_it(tmp_path):
     (tmp_path / 'file').touch()
     for action in (lambda: write_atomically(tmp_path / 'file' / 'a', b''),
                    lambda: EventLog(tmp_path / 'file' / 'log')):  # fmt: skip
-        with pytest.raises(StorageError, match=r'cannot write .*file/.*exists; use another path'):
+        with pytest.raises(StorageError, match=r'cannot write .*file/.*; use another path'):
             action()
 
 
