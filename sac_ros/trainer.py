@@ -24,7 +24,7 @@ from sac_ros.checkpoint import (
 )
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
-from sac_ros.disk import read_json_lines, write_atomically
+from sac_ros.disk import read_json_lines, write_atomically, writing
 from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.episode import OpenEpisode, retrace
 from sac_ros.errors import CheckpointError, ConfigError, SpecMismatch
@@ -143,7 +143,8 @@ class Trainer:
             True when all steps are done, False when it was asked to stop before.
         """
         torch.set_flush_denormal(True)  # of this thread; Adam's squares of tiny gradients are slow
-        self.run_dir.mkdir(parents=True, exist_ok=True)
+        with writing(self.run_dir):
+            self.run_dir.mkdir(parents=True, exist_ok=True)
         self._log = TrainingLog(self.config)
         self._started = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque([(self._started, self.step)])
