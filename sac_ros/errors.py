@@ -4,6 +4,15 @@
 class SacRosError(Exception):
     """Root of everything this package raises on bad input; command lines print it and exit 2."""
 
+    def __str__(self) -> str:
+        """Return the message as one line: a path in it may hold a line break."""
+        text = super().__str__()
+        return text if text.isprintable() else ''.join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
 
 class ConfigError(SacRosError):
     """A setting is unknown or outside its range."""
@@ -25,8 +34,12 @@ class ReplayError(SacRosError):
     """A replay directory cannot be opened, read or written."""
 
 
+class StorageError(SacRosError):
+    """A file cannot be written."""
+
+
 class CheckpointError(SacRosError):
-    """A checkpoint cannot be read or belongs to another run."""
+    """A checkpoint cannot be read or written, or belongs to another run."""
 
 
 class ExportError(SacRosError):

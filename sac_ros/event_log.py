@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from sac_ros.disk import writing
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # kinds of the wire format
 POLYNOMIAL = 0x82F63B78  # CRC-32C, reflected
 MASK = 0xA282EAD8
@@ -24,11 +26,17 @@ class EventLog:
     """Appends to an event file of its own in a folder; TensorBoard merges those of one folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin a file; raises OSError where that is impossible."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Begin a file.
+
+        Raises:
+            StorageError: the disk refuses, here and in every later call.
+        """
         name = f'events.out.tfevents.{time.time_ns() // 10**9:010d}.sac_ros.{os.getpid()}'
         self.path = folder / name
-        self._file = self.path.open('ab')
+        with writing(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Without a buffer, whose rest would be written again by `close` after an error.
+            self._file = self.path.open('ab', buffering=0)
         self._write(_bytes(3, VERSION))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -52,8 +60,10 @@ class EventLog:
     def _write(self, event: bytes) -> None:
         event = _key(1, FIXED64) + struct.pack('<d', time.time()) + event
         length = struct.pack('<Q', len(event))
-        self._file.write(length + _checksum(length) + event + _checksum(event))
-        self._file.flush()
+        left = memoryview(length + _checksum(length) + event + _checksum(event))
+        with writing(self.path):
+            while left:
+                left = left[self._file.write(left) :]
 
 
 def _integer(number: int, value: int) -> bytes:

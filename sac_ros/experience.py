@@ -28,6 +28,13 @@ class Experience(RecordSampler):
         self.layout = replay.layout
         self.replay, self._source = replay, source
         self.cursor = min(cursor, replay.end)
+        self._continues = False  # whether the next step belongs to the episode of the last record
+        if cursor > replay.end:
+            log.warning(
+                '%s lacks %d transitions that the learner was trained on',
+                replay.directory,
+                cursor - replay.end,
+            )
         if self.cursor < replay.end:
             log.info('%d transitions are ahead of the learner', replay.end - self.cursor)
 
@@ -53,9 +60,24 @@ class Experience(RecordSampler):
         if self.cursor < self.replay.end and not self._is_next(transition):
             log.info('the steps turn out otherwise; what lies ahead is kept as further samples')
             self.cursor = self.replay.end
+            self._continues = False
         if self.cursor == self.replay.end:
+            if self._continues:
+                self.replay.continue_episode()
             self.replay.append(transition, truncated=truncated, source=self._source)
+            self._continues = False
+        else:
+            self._continues = True
         self.cursor += 1
+
+    def last(self, count: int) -> Transition:
+        """Return the `count` transitions before the cursor; fewer where they are not all there."""
+        sequences = np.arange(self.cursor - count, self.cursor)
+        return self.layout.split(self.replay.rows(sequences[self.replay.whole(sequences)]))
+
+    def continue_episode(self) -> None:
+        """Let the next step belong to the episode of the last one, which a restart broke off."""
+        self._continues = True
 
     def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
         """Sequence numbers, uniform over what lies before the cursor."""

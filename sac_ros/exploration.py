@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,6 +34,26 @@ class Exploration:
     def begin_episode(self) -> None:
         """Forget what went before, so that an episode depends on the generators alone."""
         self._steps = 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the noise of the rest of an episode depends on beside the generators, as JSON."""
+        return {'kind': self._kind, 'steps': self._steps, 'noise': self._noise.tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; noise of another kind begins anew.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is no state.
+        """
+        self._steps = 0
+        if state['kind'] != self._kind:
+            return
+        noise, steps = torch.tensor(state['noise'], dtype=torch.float32), state['steps']
+        rows = PINK_STEPS if self._kind == 'pink' and steps else self._shape[0]
+        if noise.shape != (rows, self._shape[1]) or type(steps) is not int or steps < 0:
+            raise ValueError('state of the exploration')
+        self._noise, self._steps = noise, steps
 
     def __call__(self) -> Tensor:
         """Return the noise of the next action (1, n_act), with gSDE (hidden, n_act)."""

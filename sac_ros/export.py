@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import math
-import os
 import warnings
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from sac_ros.disk import write_atomically
 from sac_ros.errors import ExportError
 from sac_ros.networks import Policy
 from sac_ros.policy import GOLDEN_KEY, INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
@@ -45,6 +45,7 @@ def export_policy(
 
     Raises:
         ExportError: that difference is above MAX_PARITY; nothing is written.
+        StorageError: the disk fails; an older file is still there.
     """
     model = _to_onnx(policy, spec)
     parity = _parity(policy, spec, model.SerializeToString(), replayed)
@@ -60,13 +61,7 @@ def export_policy(
         GOLDEN_KEY: _golden(policy, spec),
     }
     onnx.helper.set_model_props(model, metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.tmp')
-    with temporary.open('wb') as file:
-        file.write(sealed(model.SerializeToString()))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomically(path, sealed(model.SerializeToString()))
     return parity
 
 

@@ -32,7 +32,7 @@ class TrainingReport:
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
-        self._console = Console()
+        self._console = Console(markup=False)  # a path may hold what reads as markup
         columns = (
             BarColumn(bar_width=None),
             TextColumn('{task.completed:,.0f}/{task.total:,.0f} steps'),
@@ -47,7 +47,7 @@ class TrainingReport:
     def __enter__(self) -> TrainingReport:
         config = self._trainer.config
         verb = f'resuming at step {self._trainer.step:,}' if self._trainer.step else 'training'
-        self._console.print(f'{verb}: [bold]{config.env}[/] in {config.run_dir}; Ctrl-C saves')
+        self._console.print(f'{verb}: {config.env} in {config.run_dir}; Ctrl-C saves')
         if config.compile:
             self._console.print('the first update is compiled, which takes a while')
             self._compiling = True
@@ -98,7 +98,7 @@ class TrainingReport:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         if not math.isnan(result.success_rate):
             share = f'{100 * result.success_rate:.0f} % of {result.episodes} episodes'
-            table.add_row('success', f'[bold]{share}[/]')
+            table.add_row('success', Text(share, 'bold'))
         table.add_row('return', f'{result.mean_return:.2f} +- {result.std_return:.2f}')
         table.add_row('policy', f'{trainer.policy_path}')
         table.add_row('', f'agrees with the network to {parity:.0e} of the torque limit')
@@ -108,7 +108,7 @@ class TrainingReport:
         if trainer.config.env == 'arm-reach':
             told = {field.name for field in trainer.spec.observation}
             steps = next_steps(trainer.config, trainer.policy_path, told)
-            self._console.print(steps, soft_wrap=True, markup=False)
+            self._console.print(steps, soft_wrap=True)
 
     def _draw(self) -> None:
         progress = self._trainer.progress()

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sac_ros.base_controller import make_controller
-from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.checkpoint import (
+    count_from,
+    load_checkpoint,
+    load_notes,
+    numbers_from,
+    save_checkpoint,
+)
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
+from sac_ros.disk import read_json_lines, write_atomically, writing
 from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.errors import CheckpointError, ConfigError
+from sac_ros.episode import OpenEpisode, retrace
+from sac_ros.errors import CheckpointError, ConfigError, SpecMismatch
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
 from sac_ros.exploration import Exploration
@@ -37,6 +46,7 @@ RECENT = 20  # episodes that the running figures average over
 RATE_SECONDS = 20.0  # [s] that rates are taken over
 LOG_STEPS = 250  # environment steps between two rows of the TensorBoard log
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
+logger = logging.getLogger(__name__)
 
 
 class Progress(NamedTuple):
@@ -98,6 +108,8 @@ class Trainer:
         self._successes: deque[float] = deque(maxlen=RECENT)
         self._metrics: dict[str, torch.Tensor] = {}
         self._cursor, self._in_episode, self._return = 0, False, 0.0
+        self._actions: list[NDArray[np.float32]] = []  # of the episode under way
+        self._resumed: OpenEpisode | None = None  # to be continued
         self._left: NDArray[np.float32] | None = None  # what an arm saw as its last episode ended
         self._stop = self._pause = False
         self._observation: NDArray[np.float32] | None = None
@@ -132,7 +144,8 @@ class Trainer:
             True when all steps are done, False when it was asked to stop before.
         """
         torch.set_flush_denormal(True)  # of this thread; Adam's squares of tiny gradients are slow
-        self.run_dir.mkdir(parents=True, exist_ok=True)
+        with writing(self.run_dir):
+            self.run_dir.mkdir(parents=True, exist_ok=True)
         self._log = TrainingLog(self.config)
         self._started = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque([(self._started, self.step)])
@@ -197,14 +210,19 @@ class Trainer:
         return export_policy(self.sac.policy(self.state), self.spec, self.policy_path, seen)
 
     def save(self) -> None:
-        """Write the checkpoint; a later Trainer on this directory continues from it."""
+        """Write the checkpoint; a later Trainer on this directory continues from it.
+
+        Raises:
+            SacRosError: the disk fails; the checkpoint before is still there.
+        """
         self._experience.replay.sync()
         notes = {
             'spec': self.spec.to_json(),
             'config': flatten(self.config),
             'step': self.step,
             'updates': self.updates,
-            'episodes': self.episodes + self._in_episode,  # one that was cut is not begun again
+            'episodes': self.episodes,
+            'episode': self._open_episode(),
             'cursor': self._experience.cursor,
             'numpy_rng': self._numpy_rng.bit_generator.state,
             'torch_rng': self._torch_rng.get_state().tolist(),
@@ -218,20 +236,40 @@ class Trainer:
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
-        there = PolicySpec.from_json(load_notes(self.checkpoint)['spec'])
+        try:
+            there = PolicySpec.from_json(load_notes(self.checkpoint)['spec'])
+        except (KeyError, TypeError, SpecMismatch) as error:
+            raise CheckpointError(f'{self.checkpoint} has no specification: {error}') from error
         self.spec.check_same(there, 'this run', f'checkpoint {self.checkpoint}')
         self.state, notes = load_checkpoint(self.checkpoint, self.state)
         try:
-            self.step, self.episodes = notes['step'], notes['episodes']
-            self._cursor, self.updates = notes['cursor'], notes['updates']
-            self._numpy_rng.bit_generator.state = notes['numpy_rng']
-            self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
-            self._returns.extend(notes['returns'])
-            self._successes.extend(notes['successes'])
-            if notes.get('left') is not None:
-                self._left = np.array(notes['left'], np.float32)
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            self._restore(notes)
+        except (LookupError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise CheckpointError(f'{self.checkpoint} lacks or has a wrong {error}') from error
+        except CheckpointError as error:
+            raise CheckpointError(f'{self.checkpoint}: {error}') from error
+
+    def _restore(self, notes: dict[str, Any]) -> None:
+        self.step, self.episodes = count_from(notes, 'step'), count_from(notes, 'episodes')
+        self._cursor, self.updates = count_from(notes, 'cursor'), count_from(notes, 'updates')
+        self._numpy_rng.bit_generator.state = notes['numpy_rng']
+        self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
+        self._returns.extend(numbers_from(notes, 'returns', RECENT))
+        self._successes.extend(numbers_from(notes, 'successes', RECENT))
+        if notes.get('left') is not None:
+            left = numbers_from(notes, 'left', self.spec.n_observation)
+            if len(left) < self.spec.n_observation:
+                raise CheckpointError(f'left has {len(left)} numbers')
+            self._left = np.array(left, np.float32)
+        if notes.get('episode') is not None:
+            self._resumed = OpenEpisode.from_notes(notes['episode'], self.spec.n_action)
+            self._exploration.restore(self._resumed.noise)
+
+    def _open_episode(self) -> dict[str, Any] | None:
+        episode = self._resumed
+        if self._in_episode:
+            episode = OpenEpisode(self._actions, self._return, self._exploration.state)
+        return None if episode is None else episode.to_notes()
 
     def _open_replay(self) -> ReplayWriter:
         return ReplayWriter(
@@ -245,30 +283,51 @@ class Trainer:
     def _collect(self, on_step: Callable[[Trainer], None]) -> None:
         self._saved = time.monotonic()
         while self.step < self.config.steps and not self._stop:
-            observation = self._begin_episode()
+            observation = self._continue_episode()
+            if observation is None:
+                observation = self._begin_episode()
             self._in_episode = True
             while self._in_episode and self.step < self.config.steps and not self._stop:
                 if self._pause:
                     time.sleep(0.01)
                 else:
                     observation = self._one_step(observation)
+                    self._save_if_due()
                 on_step(self)
-            if not self._in_episode:
-                self._save_if_due()
+
+    def _continue_episode(self) -> NDArray[np.float32] | None:
+        """Return to where the run was stopped in an episode; None if a new one has to begin."""
+        episode, self._resumed = self._resumed, None
+        if episode is None:
+            return None
+        stored = self._experience.last(len(episode.actions))
+        observation = retrace(self.env, self._reset(), episode.actions, stored)
+        if observation is None:
+            logger.info('the episode that was stopped cannot be continued; a new one begins')
+            self.episodes += 1
+            return None
+        self._actions, self._return = list(episode.actions), episode.total
+        self._experience.continue_episode()
+        return observation
 
     def _begin_episode(self) -> NDArray[np.float32]:
+        self._actions, self._return = [], 0.0
+        self._exploration.begin_episode()
+        return self._reset()
+
+    def _reset(self) -> NDArray[np.float32]:
         # Seed and last observation decide an episode, so that a resumed run lives the same ones.
         seed, options = self.config.seed * EPISODES + self.episodes, None
         chance = np.random.default_rng((seed, 1)).random()  # independent of what env draws
         if self._left is not None and chance < self.config.continued:
             options = {'observation': self._left}
         observation, _ = self.env.reset(seed=seed, options=options)
-        self._exploration.begin_episode()
         return np.asarray(observation, np.float32)
 
     def _one_step(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         self._observation = observation
         action = self._explore(observation)
+        self._actions.append(action)
         following, reward, terminated, truncated, info = self.env.step(action)
         executed = info.get('executed_action', action)
         transition = Transition(observation, executed, reward, terminated, following)
@@ -283,7 +342,6 @@ class Trainer:
             self.episodes += 1
             self._returns.append(self._return)
             self._successes.append(float(info.get('is_success', np.nan)))
-            self._return = 0.0
             self._left = np.asarray(following, np.float32) if self._is_arm else None
         if self.step % LOG_STEPS == 0:
             figures = {name: float(value) for name, value in self._metrics.items()}
@@ -297,7 +355,6 @@ class Trainer:
         return np.asarray(following, np.float32)
 
     def _save_if_due(self) -> None:
-        """Between two episodes nothing but the checkpoint is needed to go on bit for bit."""
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self.save()
 
@@ -352,5 +409,7 @@ class Trainer:
     def _record(self, evaluation: Evaluation) -> None:
         seconds = time.monotonic() - self._started
         row = {'step': self.step, 'seconds': seconds, **evaluation._asdict()}
-        with (self.run_dir / 'evaluations.jsonl').open('a') as file:
-            file.write(json.dumps(row) + '\n')
+        path = self.run_dir / 'evaluations.jsonl'
+        rows = [r for r in read_json_lines(path) if r.get('step', self.step) < self.step]
+        text = ''.join(json.dumps(r) + '\n' for r in (*rows, row))
+        write_atomically(path, text.encode())

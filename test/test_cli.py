@@ -60,6 +60,20 @@ def test_train_evaluates_exports_and_says_where_everything_is(tmp_path):
     assert file.exists()
 
 
+def test_a_run_directory_may_have_any_name(tmp_path):
+    directory = tmp_path / 'x[/]y [bold]\n z'
+    done = run('train', '--run_dir', directory, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert 'x[/]y [bold]' in done.stdout
+    assert {path.name for path in directory.iterdir()} > {'policy.onnx', 'checkpoint.npz'}
+    checkpoint = directory / 'checkpoint.npz'
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    refused = run('train', '--run_dir', directory, *SMALL)
+    assert refused.returncode == 2
+    assert refused.stderr.count('\n') == 1
+    assert refused.stderr.startswith('sac_ros: CheckpointError: ')
+
+
 @pytest.mark.parametrize('after', [0.0, 0.7])
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path, after):
     many = [*SMALL, '--steps', '100000', '--run_dir', str(tmp_path)]

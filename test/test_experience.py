@@ -68,3 +68,26 @@ def test_known_steps_are_not_stored_twice_and_others_are_kept(replay, caplog):
     assert experience.cursor == replay.end == END + 2
     rewards = replay.layout.split(replay.rows(replay.sequences(END - 2))).reward
     assert rewards.tolist() == [END - 2, END - 1, 7, 8]
+
+
+def test_transitions_that_the_learner_knew_and_are_gone_are_reported(replay, caplog):
+    experience = Experience(replay, END + 7)
+    assert experience.cursor == END
+    assert 'lacks 7 transitions that the learner was trained on' in caplog.text
+
+
+@pytest.mark.parametrize('ended', ['', 'terminated', 'truncated'])
+def test_steps_after_known_ones_belong_to_their_episode_until_it_ends(tmp_path, ended):
+    def store(experience, i):
+        end = ended if i == 5 else ''
+        experience.store(transition(i, terminated=end == 'terminated'), end == 'truncated')
+
+    with ReplayWriter(tmp_path, make_spec()) as writer:
+        for i in range(6):
+            store(Experience(writer, i), i)
+    with ReplayWriter(tmp_path, make_spec()) as writer:
+        experience = Experience(writer, 3)
+        for i in range(3, 9):
+            store(experience, i)
+        episodes = writer.layout.episode(writer.rows(np.arange(9))).tolist()
+    assert episodes == [0] * 6 + [1 if ended else 0] * 3

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'sac_ros'
 # A module imports from floors below it, or from its own.
 FLOORS = {
-    0: ('__init__', 'spec', 'config', 'settings', 'errors', 'interrupts'),
+    0: ('__init__', 'spec', 'config', 'settings', 'errors', 'disk', 'interrupts'),
     1: (
         'event_log',
         'video',
@@ -18,6 +18,8 @@ FLOORS = {
         'networks',
         'layers',
         'features',
+        'base_controller',
+        'clearance',
         'replay',
         'policy',
         'policy_file',
@@ -40,6 +42,7 @@ FLOORS = {
         'simulator',
         'evaluation',
         'experience',
+        'episode',
     ),
     3: ('trainer', 'report'),
     4: ('arguments', 'cli', 'node_cli', 'request_cli', 'robot_cli', '__main__', 'ros'),

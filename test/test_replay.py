@@ -1,7 +1,10 @@
 """Record i carries the value i: through wrap-around, reopening, readers and damage."""
 
+import errno
+import fcntl
 import logging
 import os
+import stat
 import subprocess
 import sys
 import zlib
@@ -201,6 +204,49 @@ def test_a_second_writer_is_told_who_holds_the_directory(tmp_path):
             ReplayWriter(tmp_path / 'r', make_spec())
         holder.kill()
     ReplayWriter(tmp_path / 'r', make_spec()).close()
+
+
+def test_a_removed_lock_file_lets_no_second_writer_in(tmp_path):
+    with ReplayWriter(tmp_path / 'r', make_spec(), sync_every=2) as writer:
+        fill(writer, 0, 5)
+        (tmp_path / 'r' / 'lock').unlink()
+        with pytest.raises(ReplayError, match='is being written by another process'):
+            ReplayWriter(tmp_path / 'r', make_spec())
+        fill(writer, 5, 20)
+    with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
+        assert_rows(writer, np.arange(20))
+
+
+@pytest.mark.parametrize('directories', [True, False])
+def test_a_directory_that_changes_under_a_writer_stops_it(tmp_path, monkeypatch, directories):
+    """Also where the file system locks files alone, as NFS does."""
+    if not directories:
+        flock = fcntl.flock
+
+        def refuse_directories(fd, flags):
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise OSError(errno.EBADF, 'no lock of a directory')
+            flock(fd, flags)
+
+        monkeypatch.setattr(fcntl, 'flock', refuse_directories)
+    writer = ReplayWriter(tmp_path / 'r', make_spec(), segment_records=SMALL, sync_every=1)
+    fill(writer, 0, SMALL)
+    (tmp_path / 'r').rename(tmp_path / 'moved')
+    other = ReplayWriter(tmp_path / 'r', make_spec(), segment_records=SMALL)
+    with pytest.raises(ReplayError, match='was moved, or its lock removed'):
+        writer.append(transition(SMALL), truncated=False)
+    assert list((tmp_path / 'r').glob('*.seg')) == []
+    fill(other, 0, 3)
+    other.close()
+    writer.close()
+    assert_rows(ReplayReader(tmp_path / 'moved'), np.arange(SMALL))
+    if not directories:
+        writer = ReplayWriter(tmp_path / 'r', make_spec(), sync_every=1)
+        (tmp_path / 'r' / 'lock').unlink()
+        ReplayWriter(tmp_path / 'r', make_spec()).close()
+        with pytest.raises(ReplayError, match='its lock removed'):
+            writer.append(transition(3), truncated=False)
+        writer.close()
 
 
 def test_bad_transitions_are_refused_and_store_nothing(tmp_path):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
+from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, ReplayWriter
+from sac_ros.replay.recovery import repair
 
 SECTOR = 512  # [bytes] what a disk writes whole or not at all
 
@@ -60,7 +62,7 @@ def damage(directory, chance, written, width):
 
 
 def test_damage_anywhere_costs_only_the_records_it_touched(tmp_path):
-    written = 2 * SMALL + SMALL // 2
+    written, refused = 2 * SMALL + SMALL // 2, 0
     for seed in range(60):
         directory, chance = tmp_path / str(seed), random.Random(seed)
         with ReplayWriter(directory, make_spec(), segment_records=SMALL) as writer:
@@ -74,8 +76,15 @@ def test_damage_anywhere_costs_only_the_records_it_touched(tmp_path):
         drawn = reader.sample(5000, np.random.default_rng(seed)).reward.astype(int)
         assert not hurt.intersection(drawn.tolist())
 
+        end, left = whole[-1] + 1, reader.after_end().tolist()
+        if left not in ([], [end]):  # more than a kill does
+            before = [path.read_bytes() for path in sorted(directory.glob('*.seg'))]
+            with pytest.raises(ReplayError, match='repair'):
+                ReplayWriter(directory, make_spec())
+            assert [path.read_bytes() for path in sorted(directory.glob('*.seg'))] == before
+            repair(directory, yes=True)
+            refused += 1
         with ReplayWriter(directory, make_spec()) as writer:
-            end = whole[-1] + 1
             assert writer.end == end
             assert writer.holes.tolist() == [i for i in range(end) if i in hurt]
             fill(writer, end, end + 2 * SMALL)
@@ -83,6 +92,7 @@ def test_damage_anywhere_costs_only_the_records_it_touched(tmp_path):
             *whole,
             *range(end, end + 2 * SMALL),
         ]
+    assert refused > 3
 
 
 @pytest.mark.parametrize('size', [0, 1, 4096, 70 * 128 + 5])

@@ -205,19 +205,61 @@ print('went on')
 """
 
 
-def test_a_really_full_disk(tmp_path):
-    script = tmp_path / 'full.py'
-    script.write_text(FULL_DISK)
+SPARSE_COPY = """
+import os, subprocess, sys
+import numpy as np
+from pathlib import Path
+from replay_values import *
+from sac_ros.errors import ReplayError
+from sac_ros.replay import ReplayReader, ReplayWriter
+disk, source = map(Path, sys.argv[1:])
+size = 100 * SMALL
+with ReplayWriter(source, make_spec(), segment_records=size) as writer:
+    fill(writer, 0, 50)
+subprocess.run(['cp', '-r', '--sparse=always', source, disk / 'r'], check=True)
+segment = disk / 'r/0000000000.seg'
+assert 512 * segment.stat().st_blocks < segment.stat().st_size == size * 128
+free = os.statvfs(disk).f_bavail * 4096
+(disk / 'ballast').write_bytes(bytes(free))
+reader = ReplayReader(disk / 'r')
+assert reader.refresh() == 0
+assert_rows(reader, np.arange(50))
+writer = ReplayWriter(disk / 'r', make_spec())
+try:
+    writer.append(transition(50), truncated=False)
+    raise AssertionError('it found space on a full disk')
+except ReplayError as error:
+    assert 'No space left' in str(error), error
+(disk / 'ballast').unlink()
+fill(writer, 50, size)
+assert_rows(writer, np.arange(size))
+assert reader.refresh() == size - 50
+assert_rows(reader, np.arange(size))
+writer.close()
+print('went on')
+"""
+
+
+@pytest.mark.parametrize('script', [FULL_DISK, SPARSE_COPY], ids=['full', 'sparse'])
+def test_a_really_full_disk(tmp_path, script):
+    file = tmp_path / 'full.py'
+    file.write_text(script)
     disk = tmp_path / 'disk'
     disk.mkdir()
+    size = '1m' if script == FULL_DISK else '8m'
     unshare = ['unshare', '--mount'] if os.geteuid() == 0 else ['unshare', '-Urm']
-    mount = f'mount -t tmpfs -o size=1m none {disk}'
+    mount = f'mount -t tmpfs -o size={size} none {disk}'
     probe = subprocess.run([*unshare, 'sh', '-c', mount], capture_output=True, check=False)
     if probe.returncode:
         pytest.skip('this machine lets no test mount a small file system')
     path = os.pathsep.join([os.path.dirname(__file__), *(p for p in sys.path if p)])
     done = subprocess.run(
-        [*unshare, 'sh', '-c', f'{mount} && exec {sys.executable} {script} {disk}'],
+        [
+            *unshare,
+            'sh',
+            '-c',
+            f'{mount} && exec {sys.executable} {file} {disk} {tmp_path}/source',
+        ],
         env={**os.environ, 'PYTHONPATH': path},
         capture_output=True,
         text=True,

@@ -11,7 +11,8 @@ from replay_values import SMALL, assert_rows, fill, make_spec, transition
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
 from sac_ros.replay.cli import add_replay_parser, bars
-from sac_ros.replay.tools import merge, repair, summarize, verify
+from sac_ros.replay.recovery import repair
+from sac_ros.replay.tools import merge, summarize, verify
 
 
 def command(*arguments):
@@ -97,7 +98,7 @@ def test_verify_and_repair(tmp_path, capsys):
     assert (before.whole, before.damaged.tolist(), before.torn) == (765, [4, 5], 1)
     assert command('verify', directory) == 1
     assert 'damaged: 4-5' in capsys.readouterr().out
-    assert repair(directory).torn == 1
+    assert repair(directory).torn.tolist() == [3 * SMALL // 2 - 1]
     after = verify(directory)
     assert (after.whole, after.damaged.tolist(), after.torn) == (765, [4, 5], 0)
     assert not list(directory.glob('*.tmp'))
@@ -111,11 +112,12 @@ def test_repair_refuses_a_directory_that_is_being_written(tmp_path):
         repair(tmp_path / 'r')
 
 
-def test_merge_keeps_every_field_and_the_bounds_of_episodes(tmp_path):
+def test_merge_keeps_every_field_and_the_bounds_of_episodes(tmp_path, capsys):
     write_mixed(tmp_path / 'a')
     write_mixed(tmp_path / 'b', first=0, count=100)
     flip(tmp_path / 'a', 60)
-    assert command('merge', tmp_path / 'a', tmp_path / 'b', '--into', tmp_path / 'c') == 0
+    assert command('merge', tmp_path / 'a', tmp_path / 'b', '--into', tmp_path / 'c') == 1
+    assert f'1 are missing or damaged in {tmp_path / "a"}: 60' in capsys.readouterr().out
     a, b, c = (contents(tmp_path / name) for name in 'abc')
     layout = ReplayReader(tmp_path / 'c').layout
     numbers = [layout.trailer + 2, layout.trailer + 3, layout.trailer + 4]  # sequence, episode
@@ -138,6 +140,43 @@ def test_merge_checks_before_it_writes(tmp_path):
     with pytest.raises(ReplayError, match='into itself'):
         merge([tmp_path / 'a'], tmp_path / 'a')
     assert not (tmp_path / 'c').exists()
+
+
+@pytest.mark.parametrize('order', [('archive', '.'), ('.', 'archive')])
+def test_merge_finds_a_segment_that_moves_between_two_looks(tmp_path, monkeypatch, order):
+    writer = ReplayWriter(
+        tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL, archive=True
+    )
+    fill(writer, 0, 4 * SMALL)
+
+    def open_and_move(path):
+        reader = ReplayReader(path)
+        fill(writer, writer.end, writer.end + 2 * SMALL)
+        return reader
+
+    monkeypatch.setattr('sac_ros.replay.tools.ReplayReader', open_and_move)
+    merged = merge([tmp_path / 'r' / name for name in order], tmp_path / 'c')
+    writer.close()
+    assert merged.missing == []
+    rewards = ReplayReader(tmp_path / 'c')
+    rewards = rewards.layout.split(rewards.rows(rewards.sequences())).reward
+    assert sorted(rewards.tolist()) == list(range(merged.records))
+    assert merged.records >= 4 * SMALL
+
+
+def test_merge_reports_what_its_sources_lack(tmp_path, capsys):
+    with ReplayWriter(
+        tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL, archive=True
+    ) as writer:
+        fill(writer, 0, 6 * SMALL)
+        start = writer.start
+    archive = tmp_path / 'r' / 'archive'
+    (archive / '0000000001.seg').unlink()
+    (archive / f'{start // SMALL - 1:010d}.seg').unlink()
+    arguments = ('merge', archive, tmp_path / 'r', '--into', tmp_path / 'c')
+    assert command(*arguments) == 1
+    lost = f'{SMALL}-{2 * SMALL - 1}, {start - SMALL}-{start - 1}'
+    assert f'{2 * SMALL:,} are missing or damaged in {archive}: {lost}' in capsys.readouterr().out
 
 
 @pytest.fixture

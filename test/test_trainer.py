@@ -1,21 +1,26 @@
 """A run resumes bit for bit, loses no transition, and refuses what is not its own."""
 
 import dataclasses
+import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.config import SACConfig, TaskConfig, TrainConfig
+from sac_ros.episode import retrace
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader
 from sac_ros.settings import flatten
+from sac_ros.spec import Transition
 from sac_ros.trainer import Trainer
 
 HIDDEN = SACConfig(hidden=8, batch_size=16)
@@ -86,6 +91,7 @@ import os, signal, sys
 sys.path.insert(0, {here!r})
 import dataclasses
 from test_trainer import HIDDEN, config
+from sac_ros.config import TaskConfig
 from sac_ros.trainer import Trainer
 
 def die(trainer):
@@ -116,6 +122,116 @@ def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(tmp_path, times):
     killed.run()
     assert same(killed.state, whole.state)
     assert (transitions(tmp_path / 'killed') == transitions(tmp_path / 'whole')).all()
+
+
+def stop_at(run_dir, at, **changes):
+    """Run until a step and stop as Ctrl-C does; return the trainer."""
+    trainer = Trainer(config(run_dir, **changes))
+
+    def stop(running):
+        if running.step == at:
+            running.request_stop()
+
+    assert trainer.run(stop) is False
+    assert trainer.step == at
+    return trainer
+
+
+def episodes(run_dir):
+    packed, layout = rows(run_dir)
+    return layout.episode(packed).tolist()
+
+
+INTERRUPTED = [{'n_step': 3, 'exploration': 'pink'}, {'exploration': 'gsde'}]
+
+
+@pytest.mark.parametrize('options', INTERRUPTED, ids=str)
+def test_ctrl_c_and_kill_end_bit_for_bit_like_a_run_that_went_through(tmp_path, options):
+    """Stops within an episode, twice in the same one, between two, and a kill after each kind."""
+    sac = dataclasses.replace(HIDDEN, **options)
+    changes = {'task': TaskConfig(episode_steps=17), 'steps': 130}
+    whole = Trainer(config(tmp_path / 'whole', sac=sac, **changes))
+    whole.run()
+    for at in (40, 44, 68, 71):
+        stop_at(tmp_path / 'cut', at, sac=sac, **changes)
+    crash(tmp_path / 'cut', 76, sac=options, **changes)
+    assert Trainer(config(tmp_path / 'cut', sac=sac, **changes)).step == 71
+    stop_at(tmp_path / 'cut', 74, sac=sac, **changes)  # among transitions that are stored already
+    crash(tmp_path / 'cut', 104, sac=options, **changes)
+    cut = Trainer(config(tmp_path / 'cut', sac=sac, **changes))
+    assert cut.step == 100  # saved with the evaluation, within an episode
+    cut.run()
+    assert same(cut.state, whole.state)
+    assert (transitions(tmp_path / 'cut') == transitions(tmp_path / 'whole')).all()
+    assert episodes(tmp_path / 'cut') == episodes(tmp_path / 'whole')
+    assert cut.progress().mean_return == whole.progress().mean_return
+    written = (tmp_path / 'cut/evaluations.jsonl').read_text().splitlines()
+    assert [json.loads(row)['step'] for row in written] == [50, 100]
+
+
+def test_a_finished_run_goes_on_bit_for_bit_within_its_last_episode(tmp_path):
+    whole = Trainer(config(tmp_path / 'whole', steps=90))
+    whole.run()
+    Trainer(config(tmp_path / 'two', steps=65)).run()
+    Trainer(config(tmp_path / 'two', steps=65)).run()  # saves again and has nothing to do
+    two = Trainer(config(tmp_path / 'two', steps=90))
+    two.run()
+    assert same(two.state, whole.state)
+    assert episodes(tmp_path / 'two') == episodes(tmp_path / 'whole')
+
+
+def test_an_episode_that_does_not_repeat_is_given_up_and_training_goes_on(tmp_path, caplog):
+    """As on a real robot, where every start makes headway although no episode is finished."""
+    changes = {'task': TaskConfig(episode_steps=1000), 'steps': 130}
+    caplog.set_level(logging.INFO)
+    for at in range(10, 60, 10):
+        other = Trainer(config(tmp_path, **changes))
+        assert other.step == at - 10
+        before, reset = other.updates, other.env.reset
+
+        def differently(*, seed, options, reset=reset, at=at):
+            return reset(seed=seed + at, options=options)
+
+        other.env.reset = differently
+        other.run(lambda running, at=at: running.request_stop() if running.step == at else None)
+        assert other.updates - before == sum(step >= 20 for step in range(at - 9, at + 1))
+    assert caplog.text.count('cannot be continued') == 4
+    assert episodes(tmp_path) == [i // 10 for i in range(50)]
+
+
+class Recorder(gymnasium.Env):
+    """Shows how often it was moved, and something else from a given step on."""
+
+    def __init__(self, differs_at):
+        self.moves, self.differs_at = [], differs_at
+
+    def seen(self):
+        return np.array([len(self.moves) + (len(self.moves) >= self.differs_at)], np.float32)
+
+    def step(self, action):
+        self.moves.append(action)
+        return self.seen(), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize('differs_at', [0, 1, 3, 5, 99])
+def test_no_action_is_repeated_once_the_environment_differs(differs_at):
+    env = Recorder(differs_at)
+    shown = np.arange(6, dtype=np.float32)[:, None]
+    stored = Transition(shown[:-1], None, None, None, shown[1:])
+    end = retrace(env, env.seen(), list('abcde'), stored)
+    assert env.moves == list('abcde')[:differs_at]
+    assert (end is None) == (differs_at <= 5)
+    assert retrace(env, env.seen(), list('abcdef'), stored) is None
+
+
+def test_rows_of_evaluations_come_once_and_torn_ones_do_no_harm(tmp_path):
+    file = tmp_path / 'evaluations.jsonl'
+    rows = [json.dumps({'step': step, 'mean_return': 9.0}) for step in (25, 50, 100)]
+    file.write_text('\n'.join((*rows, 'null', '[1]', '{}', '\0', '{"step": 50, "mean_ret')))
+    Trainer(config(tmp_path, steps=60)).run()
+    read = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row['step'] for row in read] == [25, 50]
+    assert read[1]['mean_return'] != 9.0
 
 
 def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
@@ -272,6 +388,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_trainer import config
 from sac_ros.checkpoint import save_checkpoint
+from sac_ros.errors import CheckpointError
 from sac_ros.trainer import Trainer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path({str(trainer.checkpoint)!r})
@@ -280,7 +397,9 @@ for limit in range(0, {len(old) // 2}, {len(old) // 40}):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
         save_checkpoint(path, state, {{}})
-    except OSError:
+    except CheckpointError as error:
+        assert str(path) in str(error) and 'ulimit -f' in str(error), error
+        assert not list(path.parent.glob('*.tmp'))
         continue
     sys.exit('a file larger than the limit was written')
 """

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.errors import ReplayError, SpecMismatch
-from sac_ros.replay import Source
-from sac_ros.replay.format import read_spec
-from sac_ros.replay.tools import BINS, Summary, merge, repair, summarize, verify
+from sac_ros.replay import ReplayReader, Source
+from sac_ros.replay.recovery import COPIES, plan_repair, repair, unexplained
+from sac_ros.replay.spec_file import read_spec, read_spec_file
+from sac_ros.replay.tools import BINS, Summary, Verdict, merge, summarize, verify
 from sac_ros.spec import PolicySpec
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def add_replay_parser(subparsers: Subparsers) -> None:
     check = commands.add_parser('verify', help='check every record; exit status 1 if any is lost')
     check.set_defaults(run=_verify)
     mend = commands.add_parser('repair', help='cut a torn end and complete files cut short')
+    mend.add_argument('--yes', action='store_true', help='cut more records than a kill explains')
     mend.set_defaults(run=_repair)
     for parser in (info, check, mend):
         parser.add_argument('directory', type=Path, help='the replay directory')
@@ -88,29 +89,52 @@ def _info(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     verdict = verify(options.directory)
     print(f'{verdict.whole:,} records are whole')
-    if verdict.damaged.size:
-        print(f'{verdict.damaged.size:,} are damaged: {_ranges(verdict.damaged)}')
-    if verdict.missing:
-        print(f'lost segments: {", ".join(map(str, verdict.missing))}')
-    if verdict.torn:
-        print(f'{verdict.torn:,} torn at the end; `sac_ros replay repair` cuts them')
+    _print_damage(verdict)
+    if verdict.uneven:
+        print(f'segments of another size: {", ".join(map(str, verdict.uneven))}')
+    if verdict.unexplained:
+        print(verdict.unexplained)
+    elif verdict.torn:
+        print('1 record is torn at the end, as a kill leaves it; the next writer cuts it')
     return 0 if verdict.clean else EXIT_DAMAGED
 
 
-def _repair(options: argparse.Namespace) -> int:
-    verdict = repair(options.directory)
-    print(f'{verdict.whole:,} records are whole; cut {verdict.torn:,} torn ones from the end')
+def _print_damage(verdict: Verdict) -> None:
     if verdict.damaged.size:
         print(
-            f'{verdict.damaged.size:,} stay lost and are never drawn: {_ranges(verdict.damaged)}'
+            f'{verdict.damaged.size:,} stay lost and are never drawn, as they are damaged: '
+            f'{_ranges(verdict.damaged)}'
         )
+    if verdict.missing:
+        print(f'lost segments: {", ".join(map(str, verdict.missing))}')
+
+
+def _repair(options: argparse.Namespace) -> int:
+    reader = ReplayReader(options.directory)
+    plan = plan_repair(reader)
+    steps = []
+    if plan.torn.size:
+        steps.append(f'cut {plan.torn.size:,} torn records: {_ranges(plan.torn)}')
+    steps += [f'complete segment {number}, which was cut short' for number in plan.short]
+    steps += [f'remove {path.name}' for path in plan.leftovers]
+    print('\n'.join(steps) or 'there is nothing to repair')
+    if unexplained(reader) and not options.yes:
+        print('more than a kill explains; nothing was changed, repeat with --yes to do it')
+        return EXIT_DAMAGED
+    if repair(options.directory, yes=options.yes).torn.size:
+        print(f'the bytes that were cut are kept in {options.directory / COPIES}')
+    verdict = verify(options.directory)
+    print(f'{verdict.whole:,} records are whole')
+    _print_damage(verdict)
     return 0
 
 
 def _merge(options: argparse.Namespace) -> int:
-    count = merge(options.sources, options.into)
-    print(f'{count:,} records appended to {options.into}')
-    return 0
+    merged = merge(options.sources, options.into)
+    print(f'{merged.records:,} records appended to {options.into}')
+    for path, numbers in merged.missing:
+        print(f'{len(numbers):,} are missing or damaged in {path}: {_ranges(numbers)}')
+    return EXIT_DAMAGED if merged.missing else 0
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -156,12 +180,7 @@ def _import_bag(options: argparse.Namespace) -> int:
 def _spec(file: Path | None, directory: Path) -> PolicySpec | None:
     if file is None:
         return read_spec(directory) if (directory / 'spec.json').exists() else None
-    try:
-        return PolicySpec.from_json(file.read_text())
-    except OSError as error:
-        raise ReplayError(f'cannot read {file}: {error.strerror}') from error
-    except SpecMismatch as error:
-        raise SpecMismatch(f'{file}: {error}') from error
+    return read_spec_file(file)
 
 
 def describe(directory: Path, summary: Summary) -> str:

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from sac_ros.disk import fix_for, sync_directory
 from sac_ros.errors import ReplayError
 from sac_ros.replay.format import LOCK_FILE
 
@@ -45,11 +46,7 @@ class Files:
 
     def sync_directory(self, path: Path) -> None:
         """Wait until the names in a directory survive power loss."""
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_directory(path)
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a file another name, replacing what had it."""
@@ -130,43 +127,67 @@ def make_directory(files: Files, path: Path) -> None:
 
 
 class Lock:
-    """One writer per directory; the kernel lets go of it when the process dies."""
+    """One writer per directory; the kernel releases it when the process dies.
+
+    The directory itself is locked beside the lock file, so that removing the file lets nobody in.
+    """
 
     def __init__(self, directory: Path) -> None:
         path = directory / LOCK_FILE
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fds: list[tuple[Path, int]] = []
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(self._fd, 256).decode(errors='replace').strip() or 'another process'
-            os.close(self._fd)
-            raise ReplayError(
-                f'{directory} is being written by {holder}; stop it or use another directory'
-            ) from error
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._fds.append((directory, fd))
+            try:
+                _lock(fd, directory)
+            except OSError:  # NFS locks no directories
+                os.close(self._fds.pop()[1])
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fds.append((path, fd))
+            _lock(fd, directory)
+            if not self.held:
+                raise ReplayError(f'{path} was replaced while it was being locked; try again')
+        except BaseException:
+            self.release()
+            raise
+        text = f'process {os.getpid()} on {socket.gethostname()}'.ljust(128)
+        with contextlib.suppress(OSError):  # without space only the name is missing
+            os.pwrite(fd, text.encode(), 0)
+
+    @property
+    def held(self) -> bool:
+        """Whether a path still leads to what is locked, by device and inode."""
+        if not self._fds:
+            return False
+        path, fd = self._fds[0]
         try:
-            text = f'process {os.getpid()} on {socket.gethostname()}'.ljust(128)
-            os.pwrite(self._fd, text.encode(), 0)
+            return os.path.samestat(os.stat(path), os.fstat(fd))
         except OSError:
-            pass  # a full disk must not keep the holder out; only the name is missing
+            return False
 
     def release(self) -> None:
         """Let another writer in."""
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
+        while self._fds:
+            os.close(self._fds.pop()[1])
+
+
+def _lock(fd: int, directory: Path) -> None:
+    """Take a lock or raise ReplayError; OSError where the file system has no such lock."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = ''
+        with contextlib.suppress(OSError):
+            holder = (directory / LOCK_FILE).read_text(errors='replace')[:128].strip()
+        raise ReplayError(
+            f'{directory} is being written by {holder or "another process"}; '
+            'stop it or use another directory'
+        ) from error
 
 
 def disk_error(action: str, directory: Path, error: OSError) -> ReplayError:
-    """The cause and the mend of what the operating system refused."""
-    mends = {
-        errno.ENOSPC: 'free some space',
-        errno.EDQUOT: 'raise the quota',
-        errno.EFBIG: 'raise the limit on file sizes (ulimit -f)',
-        errno.EROFS: 'mount the disk for writing',
-        errno.EACCES: 'make the directory writable',
-    }
-    mend = mends.get(error.errno or 0, 'check the disk')
+    """Return the error that states the cause and the fix of a failed system call."""
     return ReplayError(
-        f'cannot {action} in {directory}: {error.strerror or error}; {mend} and try again, '
-        'nothing stored before was harmed'
+        f'cannot {action} in {directory}: {error.strerror or error}; {fix_for(error)} and try '
+        'again, nothing stored before was harmed'
     )

@@ -6,8 +6,10 @@ docs/replay.md describes the same bytes for readers written without this package
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import zlib
+from collections import Counter
 from enum import IntEnum
 from pathlib import Path
 from struct import Struct
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.errors import ReplayError, SpecMismatch
+from sac_ros.errors import ReplayError
 from sac_ros.spec import PolicySpec, Transition
 
 RECORD_VERSION = 1
@@ -28,6 +30,8 @@ TRAILER = Struct('<qQIII')  # stamp [ns], sequence, episode, policy hash, flags;
 TRAILER_WORDS = 8
 ALIGN_WORDS = 4  # 16 bytes: the 64-bit fields of the trailer are aligned in every row
 PAGE = 65_536  # [bytes] largest memory page of the machines that run ROS 2
+
+MAX_RECORD_BYTES = 2**20  # where the length of an unknown record is searched for
 
 Rows = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -121,8 +125,17 @@ class Layout:
         Only rows whose sequence number and version fit pay for a checksum: empty space is cheap.
         """
         expected = np.arange(first, first + len(rows), dtype=np.uint64)
-        fits: Mask = self.sequence(rows) == expected
-        fits &= (self.flags(rows) >> np.uint32(24)) == RECORD_VERSION
+        return self._intact(rows, self.sequence(rows) == expected)
+
+    def first_sequence(self, rows: Rows) -> int | None:
+        """Return the sequence number that row 0 has according to the first intact row, if any."""
+        for i in np.flatnonzero(self._intact(rows, np.ones(len(rows), np.bool_)))[:1].tolist():
+            first: int = int(self.sequence(rows)[i]) - i
+            return first
+        return None
+
+    def _intact(self, rows: Rows, fits: Mask) -> Mask:
+        fits = fits & ((self.flags(rows) >> np.uint32(24)) == RECORD_VERSION)
         where = np.flatnonzero(fits)
         if not where.size:
             return fits
@@ -151,33 +164,49 @@ def segment_numbers(directory: Path) -> list[int]:
 
 
 def segment_records(directory: Path, layout: Layout) -> int:
-    """Records per segment of a directory, 0 where it holds no segment yet."""
-    sizes = []
-    for path in directory.glob('*' + SUFFIX):
-        with contextlib.suppress(FileNotFoundError):  # a writer may drop it as we look
-            sizes.append(path.stat().st_size)
-    return layout.whole_pages(max(sizes) // layout.record_bytes) if sizes else 0
+    """Records per segment of a directory, 0 where it holds no segment yet.
 
-
-def read_spec(directory: Path) -> PolicySpec:
-    """The specification of a replay directory.
-
-    Raises:
-        ReplayError: the directory is missing or is not a replay directory.
-        SpecMismatch: its specification has another version or cannot be read.
+    The records of each segment tell; the sizes of the files, which a copy may have changed, only
+    where there are none.
     """
-    if not directory.is_dir():
-        raise ReplayError(f'no replay directory {directory}; check the path, or record one first')
-    try:
-        text = (directory / SPEC_FILE).read_text()
-    except FileNotFoundError:
-        raise ReplayError(
-            f'{directory} is not a replay directory: it has no {SPEC_FILE}; '
-            'name one that has, or put the specification of its robot there'
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReplayError(f'cannot read {directory / SPEC_FILE}: {error}') from error
-    try:
-        return PolicySpec.from_json(text)
-    except SpecMismatch as error:
-        raise SpecMismatch(f'{directory / SPEC_FILE}: {error}') from error
+    sizes: Counter[int] = Counter()
+    votes: Counter[int] = Counter()
+    for number in segment_numbers(directory):
+        with contextlib.suppress(FileNotFoundError):  # a writer may drop it as we look
+            path = segment_path(directory, number)
+            first, size = first_sequence(path, layout), path.stat().st_size
+            sizes[layout.whole_pages(size // layout.record_bytes)] += 1
+            if number and first and first % number == 0:
+                votes[first // number] += 1
+    for counts in (votes, sizes):
+        plausible = [size for size in counts if size == layout.whole_pages(size)]
+        if plausible:
+            return max(plausible, key=lambda size: (counts[size], size))
+    return 0
+
+
+def first_sequence(segment: Path, layout: Layout) -> int | None:
+    """Return the sequence number that a segment begins with according to its own records."""
+    with segment.open('rb') as file:
+        for size in (PAGE, 16 * PAGE):  # the rest of a file is empty or as damaged
+            count = max(size // layout.record_bytes, 4)
+            raw = os.pread(file.fileno(), count * layout.record_bytes, 0)
+            whole = len(raw) // layout.record_bytes
+            rows = np.frombuffer(raw, np.float32, whole * layout.words)
+            first = layout.first_sequence(rows.reshape(whole, layout.words))
+            if first is not None:
+                return first
+    return None
+
+
+def record_bytes_of(segment: Path) -> int:
+    """Return the length of the record that a file begins with, found by its checksum, else 0."""
+    with segment.open('rb') as file:
+        head = file.read(MAX_RECORD_BYTES)
+    checksum, covered, step = 0, 0, 4 * ALIGN_WORDS
+    for end in range(3 * step, len(head) + 1, step):
+        checksum = zlib.crc32(head[covered : end - 4], checksum)
+        covered = end - 4
+        if head[end - 5] == RECORD_VERSION and checksum.to_bytes(4, 'little') == head[covered:end]:
+            return end
+    return 0

@@ -7,9 +7,11 @@ mmap cannot place a mapping at an address, hence the call into the C library.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -28,14 +30,19 @@ _libc.mmap.argtypes = [
 ]
 _libc.munmap.restype = ctypes.c_int
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.fstatfs.restype = ctypes.c_int
+_libc.fstatfs.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _FAILED = ctypes.c_void_p(-1).value
 _FIXED = 0x10  # MAP_FIXED
 _NORESERVE = 0x4000  # MAP_NORESERVE
+_TMPFS = 0x01021994  # TMPFS_MAGIC
 _EMPTY = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
 
 
-def _map(address: int | None, size: int, flags: int, fd: int = -1) -> int:
-    result = _libc.mmap(address, size, mmap.PROT_READ, flags, fd, 0)
+def _map(address: int | None, size: int, flags: int, fd: int = -1, offset: int = 0) -> int:
+    if not size:
+        return address or 0
+    result = _libc.mmap(address, size, mmap.PROT_READ, flags, fd, offset)
     if result is None or result == _FAILED:
         code = ctypes.get_errno()
         raise ReplayError(
@@ -43,6 +50,27 @@ def _map(address: int | None, size: int, flags: int, fd: int = -1) -> int:
             'raise the limits on address space (ulimit -v) and on mappings (vm.max_map_count)'
         )
     return int(result)
+
+
+def _on_tmpfs(fd: int) -> bool:
+    status = (ctypes.c_long * 32)()  # struct statfs begins with the kind of file system
+    return _libc.fstatfs(fd, status) == 0 and status[0] == _TMPFS
+
+
+def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts (start, end) of a sparse file that have data, in whole memory pages."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole follows
+                return
+            raise
+        start -= start % mmap.PAGESIZE
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        end = -(-end // mmap.PAGESIZE) * mmap.PAGESIZE
+        yield start, min(end, size)
 
 
 class _Region:
@@ -69,12 +97,19 @@ class SegmentMap:
         self._region = _Region(slots * slot_bytes)
         self.matrix: Rows = np.asarray(self._region).reshape(-1, words)  # (slots*R, words)
 
-    def place(self, slot: int, fd: int) -> None:
-        """Show a file in a slot. A file cut short shows zeros after its end, not a bus error."""
-        size = min(os.fstat(fd).st_size, self._slot_bytes)
-        if size:
-            address = self._region.address + slot * self._slot_bytes
-            _map(address, size, mmap.MAP_SHARED | _FIXED, fd)
+    def place(self, slot: int, fd: int) -> bool:
+        """Show a file in a slot; return False if holes of it are left out.
+
+        What a file lacks reads as zeros. Holes on tmpfs are left out: reading one takes space, and
+        where there is none, the process would end with SIGBUS.
+        """
+        status = os.fstat(fd)
+        size = min(status.st_size, self._slot_bytes)
+        address = self._region.address + slot * self._slot_bytes
+        complete = 512 * status.st_blocks >= size or not _on_tmpfs(fd)
+        for start, end in [(0, size)] if complete else _extents(fd, size):
+            _map(address + start, end - start, mmap.MAP_SHARED | _FIXED, fd, start)
+        return complete
 
     def clear(self, slot: int) -> None:
         """Let go of a slot's file, so that the disk gets the space of a deleted one back."""

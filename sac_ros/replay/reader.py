@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sac_ros.replay.format import Layout, read_spec, segment_numbers, segment_records
+from sac_ros.replay.format import Layout, segment_numbers, segment_records
 from sac_ros.replay.records import Records
+from sac_ros.replay.spec_file import read_spec
 from sac_ros.spec import PolicySpec
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class ReplayReader(Records):
             self._set_holes(self.holes[:0])
             self._scan(to_the_end=True)
             return 0
-        if end + 1 < self._mapped:
+        if end + 1 < self._mapped and end // self._segment_records not in self._sparse:
             if there[row] != end and there[row + 1] != end + 1:
                 return 0
         else:

@@ -35,6 +35,7 @@ class Records(RecordSampler):
         self._base = 0  # sequence number of the first row of the map
         self._mapped = 0  # first sequence number after the last mapped segment
         self._map: SegmentMap | None = None
+        self._sparse: set[int] = set()  # numbers of mapped segments that lack disk space
         self._matrix: Rows = np.empty((0, self.layout.words), np.float32)
         self._sequence_of_row = self.layout.sequence(self._matrix)  # (rows,) view
         self._hole_steps: NDArray[np.int64] = np.empty(0, np.int64)
@@ -46,6 +47,11 @@ class Records(RecordSampler):
     def records(self) -> Records:
         """Itself: what is drawn from."""
         return self
+
+    @property
+    def segment_records(self) -> int:
+        """Records per segment, 0 where there is no segment yet."""
+        return self._segment_records
 
     @property
     def start(self) -> int:
@@ -141,14 +147,15 @@ class Records(RecordSampler):
             self._sequence_of_row = self.layout.sequence(self._matrix)
         first = self._base // size
         for number in numbers:
-            if number - first < held:
+            if number - first < held and number not in self._sparse:
                 continue
             try:
                 fd = os.open(segment_path(self.directory, number), os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue
             try:
-                self._map.place(number - first, fd)
+                complete = self._map.place(number - first, fd)
+                (self._sparse.discard if complete else self._sparse.add)(number)
             finally:
                 os.close(fd)
         self._mapped = (numbers[-1] + 1) * size

@@ -1,4 +1,4 @@
-"""What people do with a replay directory beside training: look, verify, repair, merge."""
+"""What people do with a replay directory beside training: look, verify, merge."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay.format import Rows, segment_numbers, segment_path
+from sac_ros.replay.format import ARCHIVE, Rows, segment_numbers, segment_path
 from sac_ros.replay.records import Records
+from sac_ros.replay.recovery import unexplained
 from sac_ros.spec import PolicySpec
 
 CHUNK = 65_536  # records held in memory at a time
@@ -56,8 +57,10 @@ class Verdict:
 
     whole: int
     damaged: NDArray[np.int64]  # sequence numbers
-    torn: int  # half-written records after the end; normal after a kill
+    torn: int  # records after the end that are not whole; one is normal after a kill
     missing: list[int]  # numbers of lost segments
+    unexplained: str  # why what lies after the end is not what a kill leaves, or ''
+    uneven: list[int]  # numbers of the segments whose files have another size than they should
 
     @property
     def clean(self) -> bool:
@@ -65,9 +68,19 @@ class Verdict:
         return not (self.damaged.size or self.torn or self.missing)
 
 
-def chunks(records: Records) -> Iterator[tuple[NDArray[np.int64], Rows]]:
-    """Yield sequence numbers (k,) and packed rows (k, words) of all whole records, in order."""
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did."""
+
+    records: int  # appended
+    missing: list[tuple[Path, NDArray[np.int64]]]  # sources and the numbers that they lack
+
+
+def chunks(records: Records, end: int | None = None) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+    """Yield sequence numbers (k,) and packed rows (k, words) of whole records, in order."""
     everything = records.sequences()
+    if end is not None:
+        everything = everything[everything < end]
     for first in range(0, len(everything), CHUNK):
         sequences = everything[first : first + CHUNK]
         yield sequences, records.rows(sequences)
@@ -78,48 +91,57 @@ def verify(directory: str | Path) -> Verdict:
     reader = ReplayReader(directory)
     numbers = segment_numbers(reader.directory)
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers)) if numbers else []
-    return Verdict(len(reader), reader.holes, reader.after_end().size, missing)
+    size = reader.segment_records * reader.layout.record_bytes
+    return Verdict(
+        len(reader),
+        reader.holes,
+        reader.after_end().size,
+        missing,
+        unexplained(reader),
+        [n for n in numbers if segment_path(reader.directory, n).stat().st_size != size],
+    )
 
 
-def repair(directory: str | Path) -> Verdict:
-    """Cut a torn tail, complete files cut short, remove leftovers; say what stays lost.
+def merge(sources: Sequence[str | Path], target: str | Path) -> Merged:
+    """Append everything in `sources`, in order, to `target`.
 
-    Raises:
-        ReplayError: it is being written, or the disk fails.
-    """
-    before = verify(directory)
-    with ReplayWriter(directory, ReplayReader(directory).spec) as writer:
-        writer.complete_segments()
-    for leftover in Path(directory).glob('*.tmp'):
-        leftover.unlink()
-    after = verify(directory)
-    return Verdict(after.whole, after.damaged, before.torn, after.missing)
-
-
-def merge(sources: Sequence[str | Path], target: str | Path) -> int:
-    """Append everything in `sources`, in order, to `target`; returns how many records came.
-
-    Stamps, sources, policy hashes and the bounds of episodes are kept.
+    Stamps, sources, policy hashes and the bounds of episodes are kept. A directory that is being
+    written may be given with its archive: each record comes once, also from a segment that moves.
 
     Raises:
         ReplayError: the target is one of the sources, or the disk fails.
         SpecMismatch: they are for different robots or tasks; nothing was written.
     """
-    if Path(target).resolve() in [Path(source).resolve() for source in sources]:
+    paths = [Path(source).resolve() for source in sources]
+    if Path(target).resolve() in paths:
         raise ReplayError(f'{target} cannot be merged into itself; name another target')
-    readers = [ReplayReader(source) for source in sources]
-    if not readers:
+    if not paths:
         raise ReplayError('name at least one replay directory to merge')
+    # Archives last: what leaves a directory after it was opened is then in both, never in none.
+    by_path = {path: ReplayReader(path) for path in sorted(paths, key=_is_archive)}
+    readers = [by_path[path] for path in paths]
     for source, reader in zip(sources, readers, strict=True):
         readers[0].spec.check_same(reader.spec, f'replay {sources[0]}', f'replay {source}')
+    records, missing = 0, []
     with ReplayWriter(target, readers[0].spec, sync_every=CHUNK) as writer:
-        return sum(copy(reader, writer) for reader in readers)
+        for path, reader in zip(paths, readers, strict=True):
+            live = by_path.get(path.parent) if _is_archive(path) else None
+            end = reader.end if live is None else live.start
+            records += copy(reader, writer, end)
+            gaps = [reader.holes[reader.holes < end], np.arange(reader.end, end)]
+            if sum(map(len, gaps)):
+                missing.append((path, np.concatenate(gaps)))
+    return Merged(records, missing)
 
 
-def copy(records: Records, writer: ReplayWriter) -> int:
-    """Append all whole records to `writer`; a hole begins a new episode."""
-    layout, last = records.layout, (-2, -1)
-    for sequences, rows in chunks(records):
+def _is_archive(path: Path) -> bool:
+    return path.name == ARCHIVE
+
+
+def copy(records: Records, writer: ReplayWriter, end: int) -> int:
+    """Append all whole records before `end` to `writer`; a hole begins a new episode."""
+    layout, last, count = records.layout, (-2, -1), 0
+    for sequences, rows in chunks(records, end):
         parts = layout.split(rows)
         marks = zip(
             sequences.tolist(),
@@ -141,7 +163,8 @@ def copy(records: Records, writer: ReplayWriter) -> int:
                 policy_hash=policy_hash,
                 stamp_ns=stamp,
             )
-    return len(records)
+        count += len(sequences)
+    return count
 
 
 def summarize(directory: str | Path) -> Summary:

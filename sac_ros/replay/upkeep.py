@@ -10,20 +10,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from sac_ros.errors import ReplayError
 from sac_ros.replay.files import Files, Lock, create, disk_error, make_directory, write_all
 from sac_ros.replay.format import (
     ARCHIVE,
     LOCK_FILE,
     SPEC_FILE,
-    read_spec,
     segment_numbers,
     segment_path,
     segment_records,
 )
 from sac_ros.replay.records import Records
+from sac_ros.replay.recovery import COPIES, unexplained
+from sac_ros.replay.spec_file import read_spec, spec_text
 from sac_ros.spec import PolicySpec
 
 _log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class WritableRecords(Records):
         self._pool = ThreadPoolExecutor(1, 'replay-sync')
         self._pending: Future[None] | None = None  # the fsync under way beside us
         self._pending_end = 0
-        self.cut = 0  # torn records removed from the end on opening
+        self.cut = 0  # torn records removed from the end on opening, 0 or 1
         present = _check_directory(directory, spec)
         try:
             make_directory(files, directory)
@@ -82,6 +81,11 @@ class WritableRecords(Records):
         """Do what is due before the next record: a segment to put it in, a sync beside us."""
         if self._closed:
             raise ReplayError(f'the writer of {self.directory} is closed; open a new one')
+        if not self._lock.held:
+            raise ReplayError(
+                f'{self.directory} was moved, or its lock removed, while it was written; end '
+                'every writer of it and start again, nothing stored before was harmed'
+            )
         end = self._state[0]
         try:
             if end >= self._segment_end:
@@ -162,11 +166,9 @@ class WritableRecords(Records):
                     'this specification; they belong to another robot or task'
                 )
             self._create_spec(directory)
-        self.cut = self._zero_after_end()
+        self.cut = self._cut_torn()
         if self.cut:
-            _log.warning(
-                '%s: cut %d torn records after number %d', directory, self.cut, self.end - 1
-            )
+            _log.warning('%s: cut the torn record after number %d', directory, self.end - 1)
         self._sync_last()
         if len(self.holes):
             _log.warning('%s: %d damaged records are skipped', directory, len(self.holes))
@@ -180,30 +182,20 @@ class WritableRecords(Records):
                 self._files.sync(fd)
         self._synced = end
 
-    def complete_segments(self) -> None:
-        """Give files that were cut short their size back; what was cut stays lost.
-
-        Raises:
-            ReplayError: the disk fails.
-        """
-        try:
-            for number in segment_numbers(self.directory):
-                with self._opened(segment_path(self.directory, number)) as fd:
-                    self._files.allocate(fd, self._segment_records * self.layout.record_bytes)
-                    self._files.sync(fd)
-        except OSError as error:
-            raise disk_error('complete segments', self.directory, error) from error
-
-    def _zero_after_end(self) -> int:
-        """Zero what lies after the end, so that it can never be taken for data; counts records."""
+    def _cut_torn(self) -> int:
+        """Zero the one record that a kill may have torn; return how many were."""
+        reason = unexplained(self)
+        if reason:
+            raise ReplayError(
+                f'{reason}; nothing was changed: see `sac_ros replay repair {self.directory}`'
+            )
+        torn = self.after_end()
         size, width = self._segment_records, self.layout.record_bytes
-        dirty, zeros = self.after_end(), memoryview(bytes(width))
-        for number in np.unique(dirty // size).tolist():
-            with self._opened(segment_path(self.directory, number)) as fd:
-                for sequence in dirty[dirty // size == number].tolist():
-                    write_all(self._files, fd, zeros, sequence % size * width)
+        for sequence in torn.tolist():
+            with self._opened(segment_path(self.directory, sequence // size)) as fd:
+                write_all(self._files, fd, memoryview(bytes(width)), sequence % size * width)
                 self._files.sync(fd)
-        return dirty.size
+        return int(torn.size)
 
     @contextlib.contextmanager
     def _opened(self, segment: Path) -> Iterator[int]:
@@ -214,7 +206,7 @@ class WritableRecords(Records):
             os.close(fd)
 
     def _create_spec(self, directory: Path) -> None:
-        create(self._files, directory / SPEC_FILE, self.spec.to_json().encode() + b'\n')
+        create(self._files, directory / SPEC_FILE, spec_text(self.spec).encode())
 
     def _next_segment(self) -> None:
         """Go to the segment of the next record, making it if need be."""
@@ -229,8 +221,7 @@ class WritableRecords(Records):
         old, self._fd = self._fd, fd
         if old >= 0:
             os.close(old)
-        if os.fstat(fd).st_size < size_bytes:
-            files.allocate(fd, size_bytes)
+        files.allocate(fd, size_bytes)  # a sparse copy has the size without the space
         self._show_segments(range(self._start // size, number + 1))
         self._drop_old()
         self._record = files.recorder(fd, size_bytes)
@@ -280,7 +271,7 @@ def _check_directory(directory: Path, spec: PolicySpec) -> PolicySpec | None:
     strange = [
         path.name
         for path in directory.iterdir()
-        if path.name not in (LOCK_FILE, ARCHIVE) and path.suffix not in ('.seg', '.tmp')
+        if path.name not in (LOCK_FILE, ARCHIVE, COPIES) and path.suffix not in ('.seg', '.tmp')
     ]
     if strange:
         raise ReplayError(

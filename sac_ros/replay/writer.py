@@ -111,6 +111,15 @@ class ReplayWriter(WritableRecords):
         if self.whole(last)[0] and self.layout.episode(self.rows(last))[0] == episode:
             self._state = (end, episode + 1)
 
+    def continue_episode(self) -> None:
+        """Let the next record belong to the episode of the last one, unless that one ended."""
+        end, _ = self._state
+        last = np.array([end - 1])
+        if self.whole(last)[0]:
+            row = self.rows(last)
+            if not (self.layout.truncated(row)[0] or self.layout.split(row).terminated[0]):
+                self._state = (end, int(self.layout.episode(row)[0]))
+
     def sync(self) -> None:
         """Wait until everything appended survives power loss.
 
