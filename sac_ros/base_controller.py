@@ -6,6 +6,7 @@ function of the raw observation and part of the exported graph.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from sac_ros.clearance import Clearance
 from sac_ros.config import ControllerConfig
 from sac_ros.errors import ConfigError
-from sac_ros.features import Kinematics, apply_matrices, apply_matrix, rotation_error
+from sac_ros.features import SQUARE, Kinematics, apply_matrices, apply_matrix, rotation_error
 from sac_ros.safety import SafetyConfig
 from sac_ros.spec import Chain, PolicySpec
 
@@ -73,6 +74,20 @@ class BaseController(nn.Module):
     slides: Tensor
     identity3: Tensor
     identity6: Tensor
+    k_residual: Tensor
+    k_residual_at_goal: Tensor
+    k_residual_distance: Tensor
+    k_position_gain: Tensor
+    k_velocity_gain: Tensor
+    k_ik_damping: Tensor
+    k_centering: Tensor
+    k_braking: Tensor
+    k_clearance: Tensor
+    k_clearance_range: Tensor
+    k_repulsion: Tensor
+    k_friction: Tensor
+    k_friction_speed: Tensor
+    k_stiffness: Tensor
 
     def __init__(self, spec: PolicySpec, chain: Chain, config: ControllerConfig) -> None:
         """Take the constants of an arm.
@@ -113,6 +128,10 @@ class BaseController(nn.Module):
         }
         for name, value in values.items():
             self.register_buffer(name, value)
+        # As buffers the gains keep float64 in the exported graph, where numbers have float32.
+        for name, gain in dataclasses.asdict(config).items():
+            if isinstance(gain, float):
+                self.register_buffer(f'k_{name}', torch.tensor(gain))
         self.clearance = None
         if chain.collision is not None:
             self.clearance = Clearance(chain, chain.collision, n)
@@ -127,9 +146,9 @@ class BaseController(nn.Module):
             error, size = self._error(observation, place)
             law = self._impedance if name == 'impedance' else self._resolved_rate
             torque = law(observation, place, error)
-            far = torch.tanh(size / self.config.residual_distance)
-            near = self.config.residual_at_goal
-            authority = near + (self.config.residual - near) * far
+            far = torch.tanh(size / self.k_residual_distance)
+            near = self.k_residual_at_goal
+            authority = near + (self.k_residual - near) * far
         if not self.gravity_compensated:
             torque = torque + self._gravity(place)
         return Base((torque / self.limit).clamp(-1, 1), authority)
@@ -137,36 +156,35 @@ class BaseController(nn.Module):
     def _error(self, observation: Tensor, place: Kinematics) -> tuple[Tensor, Tensor]:
         """Return the error (B, 3 or 6) [m, rad] and its size (B, 1) [m]."""
         error = observation[:, self.slices['goal']] - place.tip
-        size = (error.square().sum(1, keepdim=True) + 1e-12).sqrt()
+        size = (error.square().sum(1, keepdim=True) + SQUARE).sqrt()
         if 'goal_orientation' in self.slices:
             turn = rotation_error(observation[:, self.slices['goal_orientation']], place)
-            angle = (turn.square().sum(1, keepdim=True) + 1e-12).sqrt()
+            angle = (turn.square().sum(1, keepdim=True) + SQUARE).sqrt()
             return torch.cat((error, turn), dim=1), size + 0.1 * angle
         return error, size
 
     def _resolved_rate(self, observation: Tensor, place: Kinematics, error: Tensor) -> Tensor:
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
-        config = self.config
-        wanted = config.position_gain * error
+        wanted = self.k_position_gain * error
         if 'goal_velocity' in self.slices:
             wanted = wanted + observation[:, self.slices['goal_velocity']]
         jacobian = place.jacobian
         if error.shape[1] == 6:
             jacobian = torch.cat((jacobian, place.turning), dim=1)
         share = ((position - self.middle) / self.half_range).clamp(-1, 1)
-        z = -config.centering * self.speed * share**3
-        low = -(config.braking * (position - self.lower)).clamp(min=0)
-        high = (config.braking * (self.upper - position)).clamp(min=0)
+        z = -self.k_centering * self.speed * share**3
+        low = -(self.k_braking * (position - self.lower)).clamp(min=0)
+        high = (self.k_braking * (self.upper - position)).clamp(min=0)
         free = torch.ones_like(position)
         away, least = torch.zeros_like(position), torch.full_like(position[:, :1], -1e6)
         if self.clearance is not None:
             gap, away = self.clearance(place)
             # The gap may not shrink faster than in proportion to what is left of it.
-            least = -config.braking * (gap - config.clearance)
-            z = z + config.repulsion * (config.clearance_range - gap).clamp(min=0) * away
+            least = -self.k_braking * (gap - self.k_clearance)
+            z = z + self.k_repulsion * (self.k_clearance_range - gap).clamp(min=0) * away
         rate, direction = z, torch.zeros_like(position)
-        for _ in range(config.passes):
+        for _ in range(self.config.passes):
             part = jacobian * free[:, None]
             part = part - apply_matrix(part, direction)[:, :, None] * direction[:, None]
             rest = wanted - apply_matrix(jacobian, rate)
@@ -182,15 +200,15 @@ class BaseController(nn.Module):
             direction = torch.where(lacking > 0, away / slope.sqrt(), direction)
         low, high = torch.maximum(low, -self.speed), torch.minimum(high, self.speed)
         rate = torch.maximum(torch.minimum(rate, high), low)
-        feedback = self.inertia * config.velocity_gain * (rate - velocity)
-        friction = config.friction * self.friction * torch.tanh(rate / config.friction_speed)
+        feedback = self.inertia * self.k_velocity_gain * (rate - velocity)
+        friction = self.k_friction * self.friction * torch.tanh(rate / self.k_friction_speed)
         return feedback + self.damping * rate + friction
 
     def _damped_solve(self, jacobian: Tensor, wanted: Tensor) -> Tensor:
         """Return (J J^T + lambda^2 I)^-1 v, (B, m), by Gauss-Jordan elimination."""
         size = jacobian.shape[1]
         identity = self.identity3 if size == 3 else self.identity6
-        square = jacobian @ jacobian.transpose(1, 2) + self.config.ik_damping**2 * identity
+        square = jacobian @ jacobian.transpose(1, 2) + self.k_ik_damping**2 * identity
         system = torch.cat((square, wanted[:, :, None]), dim=2)  # (B, m, m+1)
         for i in range(size):
             pivot = system[:, i : i + 1] / system[:, i : i + 1, i : i + 1]
@@ -200,14 +218,13 @@ class BaseController(nn.Module):
 
     def _impedance(self, observation: Tensor, place: Kinematics, error: Tensor) -> Tensor:
         velocity = observation[:, self.slices['joint_velocity']]
-        config = self.config
         reach = 0.2 * torch.tanh(error[:, :3] / 0.2)
-        force = config.stiffness * reach
+        force = self.k_stiffness * reach
         torque = apply_matrix(place.jacobian.transpose(1, 2), force)
         if error.shape[1] == 6:
-            moment = 0.1 * config.stiffness * torch.tanh(error[:, 3:])
+            moment = 0.1 * self.k_stiffness * torch.tanh(error[:, 3:])
             torque = torque + apply_matrix(place.turning.transpose(1, 2), moment)
-        return torque - self.inertia * config.velocity_gain * velocity
+        return torque - self.inertia * self.k_velocity_gain * velocity
 
     def _gravity(self, place: Kinematics) -> Tensor:
         """Return the torque (B, n) [N·m] that holds the links against gravity."""

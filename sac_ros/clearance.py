@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sac_ros.features import Kinematics, apply_matrices
+from sac_ros.features import SQUARE, Kinematics, apply_matrices
 from sac_ros.spec import Chain, CollisionSpheres
 
 
@@ -62,7 +62,7 @@ class Clearance(nn.Module):
         rotation = (self.select @ links).reshape(batch, -1, 3, 3)  # (B, s, 3, 3)
         center = self.select @ origins + apply_matrices(rotation, self.center)  # (B, s, 3)
         between = self.incidence[: self.n_pairs] @ center  # (B, p, 3)
-        length = (between.square().sum(2) + 1e-9).sqrt()
+        length = (between.square().sum(2) + SQUARE).sqrt()
         height = self.incidence[self.n_pairs :] @ (center @ self.normal[:, None])
         gap = torch.cat((length, height[:, :, 0]), 1) - self.reach  # (B, p)
         nearest = gap.amin(1, keepdim=True)  # taken out, so that no exponential overflows

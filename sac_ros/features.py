@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from sac_ros.spec import Chain, PolicySpec
 
 FINE = 0.1  # [m] distance at which the fine error feature saturates
+SQUARE = 1e-6  # [m^2] under roots: less than 1e-8 is dropped when the graph is exported
 BOUND = 3.0  # no feature leaves [-BOUND, BOUND], whatever a sensor says
 
 
@@ -198,14 +199,16 @@ def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
 
 
 def rotation_error(quaternion: Tensor, place: Kinematics) -> Tensor:
-    """Return the rotation vector (B, 3) [rad] from the tip to a goal (B, 4), x, y, z, w.
+    """Return axis times 2 sin(angle / 2), (B, 3), of the rotation from the tip to a goal.
 
-    The angle comes from the sine and cosine of `_relative_turn`; at half a turn, where the axis
-    is not determined by them, it is zero.
+    That is the rotation vector for small angles, and it grows up to half a turn.
+
+    Args:
+        quaternion: of the goal (B, 4), x, y, z, w, of any length.
+        place: of the tip.
     """
     turn, cosine = _relative_turn(quaternion, place)
-    sine = (turn.square().sum(1, keepdim=True) + 1e-12).sqrt()
-    return turn / sine * torch.atan2(sine, cosine)
+    return turn / ((1 + cosine) / 2 + 1e-6).sqrt()
 
 
 def _relative_turn(quaternion: Tensor, place: Kinematics) -> tuple[Tensor, Tensor]:
