@@ -88,6 +88,7 @@ class BaseController(nn.Module):
     k_friction: Tensor
     k_friction_speed: Tensor
     k_stiffness: Tensor
+    k_arc_radius: Tensor
 
     def __init__(self, spec: PolicySpec, chain: Chain, config: ControllerConfig) -> None:
         """Take the constants of an arm.
@@ -132,6 +133,8 @@ class BaseController(nn.Module):
         for name, gain in dataclasses.asdict(config).items():
             if isinstance(gain, float):
                 self.register_buffer(f'k_{name}', torch.tensor(gain))
+        self.first = int(chain.joint[0])
+        self.turns = not chain.prismatic[0]
         self.clearance = None
         if chain.collision is not None:
             self.clearance = Clearance(chain, chain.collision, n)
@@ -166,6 +169,8 @@ class BaseController(nn.Module):
     def _resolved_rate(self, observation: Tensor, place: Kinematics, error: Tensor) -> Tensor:
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
+        if self.turns:
+            error = torch.cat((self._arc(position, place, error[:, :3]), error[:, 3:]), dim=1)
         wanted = self.k_position_gain * error
         if 'goal_velocity' in self.slices:
             wanted = wanted + observation[:, self.slices['goal_velocity']]
@@ -203,6 +208,45 @@ class BaseController(nn.Module):
         feedback = self.inertia * self.k_velocity_gain * (rate - velocity)
         friction = self.k_friction * self.friction * torch.tanh(rate / self.k_friction_speed)
         return feedback + self.damping * rate + friction
+
+    def _arc(self, position: Tensor, place: Kinematics, error: Tensor) -> Tensor:
+        """Return the error (B, 3) [m] along an arc about the first joint's axis.
+
+        The arc is the way round that the first joint's limits allow, and it leads around the
+        base instead of through it. Close to the axis, where it is not defined, the error stays.
+        """
+        axis = place.axes[:, 0]
+        arm = place.tip - place.origins[:, 0]
+        arm = arm - (arm * axis).sum(1, keepdim=True) * axis  # (B, 3) from the axis to the tip
+        along = (error * axis).sum(1, keepdim=True) * axis
+        goal = arm + error - along  # (B, 3) from the axis to the goal
+        radius = (arm.square().sum(1, keepdim=True) + SQUARE).sqrt()
+        far = (goal.square().sum(1, keepdim=True) + SQUARE).sqrt()
+        outward = arm / radius
+        sideward = torch.linalg.cross(axis, outward)
+        sine = (goal * sideward).sum(1, keepdim=True)
+        cosine = (goal * outward).sum(1, keepdim=True)
+        # float32: ONNX Runtime has no arctangent of float64.
+        angle = torch.atan2(sine.float(), cosine.float()).to(error.dtype)  # (B, 1) [rad]
+        other = angle - 2 * math.pi * torch.sign(angle)
+        first = position[:, self.first, None]
+        angle = torch.where(self._cost(first, other) < self._cost(first, angle), other, angle)
+        arc = (far - radius) * outward + angle * radius * sideward + along
+        least = self.k_arc_radius**2
+        share = radius.square() * far.square()
+        share = share / ((radius.square() + least) * (far.square() + least))
+        return share * arc + (1 - share) * error
+
+    def _cost(self, position: Tensor, angle: Tensor) -> Tensor:
+        """Return what a turn (B, 1) [rad] of the first joint costs: its size, most of all limits.
+
+        Of two turns of half a circle the one that ends nearer to the middle is cheaper.
+        """
+        end = position + angle
+        beyond = (end - self.upper[self.first]).clamp(min=0) + (
+            self.lower[self.first] - end
+        ).clamp(min=0)
+        return angle.abs() + 100 * beyond + 0.05 * (end - self.middle[self.first] - 0.1).abs()
 
     def _damped_solve(self, jacobian: Tensor, wanted: Tensor) -> Tensor:
         """Return (J J^T + lambda^2 I)^-1 v, (B, m), by Gauss-Jordan elimination."""

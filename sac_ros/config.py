@@ -164,13 +164,16 @@ class ControllerConfig(Checked):
     velocity_gain: float = setting(15.0, 'joint acceleration per velocity error [1/s]', 0, 1000)
     speed: float = setting(0.8, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
     ik_damping: float = setting(0.05, 'ik-pd: damping of the least squares [m]', 1e-4, 1)
+    arc_radius: float = setting(
+        0.05, 'ik-pd: distance from the first axis below which the way is straight [m]', 1e-3, 10
+    )
     centering: float = setting(
         0.3, 'ik-pd: share of the velocity limit at which joints leave their limits', 0, 1
     )
     braking: float = setting(4.0, 'ik-pd: speed per distance to a joint limit [1/s]', 0.1, 100)
     passes: int = setting(2, 'ik-pd: passes that take blocked joints out', 1, 8)
     clearance: float = setting(
-        0.01, 'ik-pd: distance kept between links, and from the table [m]', 0, 1
+        0.0, 'ik-pd: distance kept between links, and from the table [m]', 0, 1
     )
     clearance_range: float = setting(0.1, 'ik-pd: distance from which links evade [m]', 0, 1)
     repulsion: float = setting(20.0, 'ik-pd: how fast, joint speed per that [rad/s]', 0, 1000)

@@ -18,7 +18,8 @@ SURFACE_POINTS = 400  # sampled per collision shape
 SPHERE_SIZE = 0.04  # [m] of a link's length that one sphere covers
 MAX_SPHERES = 10  # per link
 POSTURES = 2_000  # random postures that tell which links can touch, and how close others come
-LEAST_RANGE, FAR = 0.03, 0.1  # [m]
+LEAST_RANGE, FAR = 0.06, 0.1  # [m]
+MARGIN, MARGIN_SHARE = 0.01, 0.1  # [m] kept in addition, at most; share of the usual distance
 TABLE = -1  # in place of the number of a link
 
 
@@ -68,9 +69,8 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres:
     nearest, usual = np.quantile(gaps, (0.0, 0.5), axis=0)
     matters = (nearest < reach + FAR) & (usual > nearest + LEAST_RANGE)
     of_pair, of_table = np.split(matters, [len(pair)])
-    return CollisionSpheres(
-        center, link, pair[of_pair], above[of_table], normal, np.minimum(reach, nearest)[matters]
-    )
+    reach = np.minimum(reach, nearest) + np.minimum(MARGIN, MARGIN_SHARE * (usual - nearest))
+    return CollisionSpheres(center, link, pair[of_pair], above[of_table], normal, reach[matters])
 
 
 def _try_postures(
