@@ -41,10 +41,12 @@ FLOORS = {
         'controller',
         'simulator',
         'evaluation',
+        'acceptance',
+        'baseline',
         'experience',
         'episode',
     ),
-    3: ('trainer', 'report'),
+    3: ('trainer', 'report', 'best_checkpoint', 'training_result'),
     4: ('arguments', 'cli', 'node_cli', 'request_cli', 'robot_cli', '__main__', 'ros'),
 }
 ROS = {
