@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from rich.table import Table
 
+from sac_ros.acceptance_figures import PassFigures, goal_moves, measure_pass, plain
 from sac_ros.envs.env import ArmEnv
-from sac_ros.evaluation import FIRST_SEED, Act, Evaluation
-from sac_ros.supervisor import SupervisorConfig
+from sac_ros.evaluation import Act
 
-STILL_SECONDS = 0.5  # [s] at the end of an episode over which stillness is measured
-SETTLED_RADIUS = 0.02  # [m] within which the tip has reached the goal
 FROM_REST, GOAL_TO_GOAL = 'from_rest', 'goal_to_goal'
 
 
@@ -33,46 +28,6 @@ class AcceptanceThresholds:
     outside_limits: int = 0  # episodes, at most
     peak_speed: float = 1.5  # multiple of the velocity limit, at most
     warn_speed: float = 1.0  # multiple of the velocity limit above which a warning is given
-
-
-@dataclass(frozen=True)
-class PassFigures:
-    """Figures over the episodes of one pass. NaN where a task or its episodes do not have them."""
-
-    episodes: int
-    mean_return: float
-    std_return: float
-    success: float  # share of episodes: no fault, and the task's own criterion at the end
-    within_5cm: float  # share of episodes: no fault, and the tip this close at the end
-    within_2cm: float
-    within_1cm: float
-    distance_median: float  # [mm] at the end; for a moving goal, over the second half
-    distance_p95: float  # [mm]
-    tip_speed: float  # [mm/s] mean over the last 0.5 s
-    chatter: float  # mean |action change| per step over the last 0.5 s, share of the torque limit
-    chatter_p95: float  # 95th percentile over episodes
-    time_to_goal: float  # [s] mean over episodes that reach 2 cm and stay
-    time_to_goal_median: float  # [s]
-    peak_speed: float  # highest true speed, multiple of the velocity limit
-    peak_speed_median: float  # over episodes
-    over_speed: float  # share of episodes with a speed over the velocity limit
-    guarded: float  # share of joint states on which a guard changed the torque
-    guarded_without_rate: float  # the same without the rate guard
-    contacts: int  # episodes with contact
-    faults: int  # episodes that ended in a fault
-    fault_reason: str  # the most frequent one
-    outside_limits: int  # episodes with a joint outside its position limits at any time
-    outside_limits_at_end: int
-    enable_ready: float  # share of episodes that end where enabling would be allowed
-
-    def evaluation(self) -> Evaluation:
-        """Return the figures that every environment has."""
-        return Evaluation(self.mean_return, self.std_return, self.success, self.episodes)
-
-    def rank(self) -> tuple[float, ...]:
-        """Return a key that is lower for the better policy: faults, contacts, success, distance."""
-        distance = self.distance_p95 if math.isfinite(self.distance_p95) else -self.mean_return
-        return self.faults, self.contacts, -self.success, distance
 
 
 @dataclass(frozen=True)
@@ -100,25 +55,7 @@ class Acceptance:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures with stable keys; what is unknown is None."""
-        return {'accepted': self.accepted, 'verdict': self.verdict, **_plain(self)}
-
-
-class _Episode(NamedTuple):
-    """Measurements of one episode."""
-
-    total: float
-    success: bool
-    distance: NDArray[np.float64]  # (steps,) [m] after each step
-    peak_speed: float
-    guarded: int
-    limited: int
-    states: int
-    contact: bool
-    fault: str
-    outside: NDArray[np.bool_]  # (steps,)
-    slow: bool  # all joints slow enough to enable at the end
-    tip_speed: float  # [m/s]
-    chatter: float
+        return {'accepted': self.accepted, 'verdict': self.verdict, **plain(self)}
 
 
 def measure_acceptance(
@@ -144,136 +81,12 @@ def measure_acceptance(
     return judge(env, passes, thresholds or AcceptanceThresholds())
 
 
-def measure_pass(
-    env: ArmEnv,
-    act: Act,
-    episodes: int,
-    continued: bool = False,
-    on_episode: Callable[[], None] = lambda: None,
-) -> PassFigures:
-    """Run episodes, always the same ones, and return their figures.
-
-    Args:
-        env: the arm and its task.
-        act: the policy.
-        episodes: how many.
-        continued: begin each as the one before ended unless that one faulted.
-        on_episode: called after each episode.
-    """
-    records = []
-    observation: NDArray[np.float32] | None = None
-    for number in range(episodes):
-        options = {'observation': observation} if continued and observation is not None else None
-        first, _ = env.reset(seed=FIRST_SEED + number, options=options)
-        record, last = _run_episode(env, act, first)
-        observation = None if record.fault else last
-        records.append(record)
-        on_episode()
-    return _summarize(records, env)
-
-
-def _run_episode(
-    env: ArmEnv, act: Act, observation: NDArray[np.float32]
-) -> tuple[_Episode, NDArray[np.float32]]:
-    """Run an episode to its end; return its measurements and the last observation."""
-    getattr(act, 'reset', lambda: None)()
-    spec, arm = env.policy_spec, env.arm
-    lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
-    periods, tips, distances, outside = [], [arm.tip_position], [], []
-    total, terminated, truncated = 0.0, False, False
-    info: dict[str, Any] = {}
-    while not (terminated or truncated):
-        observation, reward, terminated, truncated, info = env.step(act(observation))
-        total += reward
-        periods.append(info['period'])
-        tips.append(arm.tip_position)
-        distances.append(float(np.linalg.norm(tips[-1] - env.goal)))
-        outside.append(bool(((arm.position < lower) | (arm.position > upper)).any()))
-    last = max(2, round(STILL_SECONDS / spec.control_period))
-    actions = np.array([period.executed for period in periods[-last:]])
-    moved = np.linalg.norm(np.diff(tips[-last - 1 :], axis=0), axis=1)
-    record = _Episode(
-        total=total,
-        success=bool(info['is_success']),
-        distance=np.array(distances),
-        peak_speed=max(period.speed for period in periods),
-        guarded=sum(period.guarded for period in periods),
-        limited=sum(period.limited for period in periods),
-        states=sum(period.states for period in periods),
-        contact=any(period.contact for period in periods),
-        fault=periods[-1].fault,
-        outside=np.array(outside),
-        slow=float(np.abs(arm.velocity).max()) <= SupervisorConfig().enable_speed,
-        tip_speed=float(moved.mean()) / spec.control_period,
-        chatter=float(np.abs(np.diff(actions, axis=0)).mean()) if len(actions) > 1 else math.nan,
-    )
-    return record, observation
-
-
-def _summarize(records: Sequence[_Episode], env: ArmEnv) -> PassFigures:
-    period = env.policy_spec.control_period
-    whole = [r for r in records if not r.fault]
-    ends = np.array([r.distance[-1] for r in records])
-    unbroken = np.array([not r.fault for r in records])
-    errors = ends
-    if _moves(env):
-        errors = np.concatenate([r.distance[len(r.distance) // 2 :] for r in records])
-    times = [t for r in whole if (t := _time_to_goal(r.distance, period)) is not None]
-    chatter = [r.chatter for r in whole if not math.isnan(r.chatter)]
-    peaks = np.array([r.peak_speed for r in records])
-    states = sum(r.states for r in records)
-    reasons = Counter(r.fault for r in records if r.fault).most_common(1)
-    totals = [r.total for r in records]
-    known = 'goal' in env.policy_spec.slices()  # a task without goal point has no distance
-
-    def within(radius: float) -> float:
-        return float(np.mean(unbroken & (ends <= radius))) if known else math.nan
-
-    return PassFigures(
-        episodes=len(records),
-        mean_return=float(np.mean(totals)),
-        std_return=float(np.std(totals)),
-        success=float(np.mean([r.success for r in records])),
-        within_5cm=within(0.05),
-        within_2cm=within(0.02),
-        within_1cm=within(0.01),
-        distance_median=1e3 * float(np.median(errors)) if known else math.nan,
-        distance_p95=1e3 * float(np.percentile(errors, 95)) if known else math.nan,
-        tip_speed=1e3 * _mean([r.tip_speed for r in whole]),
-        chatter=_mean(chatter),
-        chatter_p95=float(np.percentile(chatter, 95)) if chatter else math.nan,
-        time_to_goal=_mean(times) if known else math.nan,
-        time_to_goal_median=float(np.median(times)) if times and known else math.nan,
-        peak_speed=float(peaks.max()),
-        peak_speed_median=float(np.median(peaks)),
-        over_speed=float(np.mean(peaks > 1)),
-        guarded=sum(r.guarded for r in records) / states,
-        guarded_without_rate=sum(r.limited for r in records) / states,
-        contacts=sum(r.contact for r in records),
-        faults=len(records) - len(whole),
-        fault_reason=reasons[0][0] if reasons else '',
-        outside_limits=sum(bool(r.outside.any()) for r in records),
-        outside_limits_at_end=sum(bool(r.outside[-1]) for r in records),
-        enable_ready=float(
-            np.mean([not r.fault and r.slow and not r.outside[-1] for r in records])
-        ),
-    )
-
-
-def _time_to_goal(distance: NDArray[np.float64], period: float) -> float | None:
-    """Return the time [s] from which the tip stays at the goal to the end; None if it does not."""
-    away = np.flatnonzero(distance > SETTLED_RADIUS)
-    if not len(away):
-        return period
-    return None if away[-1] == len(distance) - 1 else float(away[-1] + 2) * period
-
-
 def judge(
     env: ArmEnv, passes: dict[str, PassFigures], thresholds: AcceptanceThresholds
 ) -> Acceptance:
     """Return the verdict on the figures of each pass."""
     config, fields = env.task.config, env.policy_spec.slices()
-    moving = _moves(env)
+    moving = goal_moves(env)
     reasons, warnings = [], []
     for name, figures in passes.items():
         reasons += [f'{label(name)}: {text}' for text in _violations(figures, thresholds, moving)]
@@ -317,6 +130,77 @@ def _violations(figures: PassFigures, limits: AcceptanceThresholds, moving: bool
     return found
 
 
+def acceptance_table(acceptance: Acceptance) -> Table:
+    """Return the figures of each pass side by side, with what is required."""
+    limits, passes = acceptance.thresholds, acceptance.passes
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column('', no_wrap=True)
+    for name in passes:
+        table.add_column(label(name), justify='right', no_wrap=True)
+    table.add_column('required', justify='right', no_wrap=True)
+    radius = f'{100 * acceptance.success_radius:g} cm'
+    if acceptance.success_angle is not None:
+        radius += f' and {math.degrees(acceptance.success_angle):.0f} deg'
+    error = 'error, 2nd half' if acceptance.moving_goal else 'distance'
+    required = f'>= {percent(limits.success)}'
+    rows: tuple[tuple[str, Callable[[PassFigures], str], str], ...] = (
+        ('episodes', lambda f: str(f.episodes), ''),
+        (f'success, within {radius}', lambda f: percent(f.success), required),
+        ('within 5 / 2 / 1 cm', _shares, ''),
+        (f'{error}, median / p95 [mm]', _distances, ''),
+        ('time to goal, median / mean [s]', _times, ''),
+        ('tip speed at rest [mm/s]', lambda f: _number(f.tip_speed, '.1f'), ''),
+        ('chatter at rest, mean / p95', _chatter, f'<= {limits.chatter:g}'),
+        ('peak speed / limit, median / max', _speeds, f'<= {limits.peak_speed:g}'),
+        ('episodes over the velocity limit', lambda f: percent(f.over_speed), ''),
+        ('guarded states, all / without rate', _guards, ''),
+        ('episodes with contact', lambda f: str(f.contacts), f'<= {limits.contacts}'),
+        ('FAULT', lambda f: str(f.faults), f'<= {limits.faults}'),
+        ('outside limits, ever / end', _outside, f'<= {limits.outside_limits}'),
+        ('ready to enable at the end', lambda f: percent(f.enable_ready),
+         '' if acceptance.moving_goal else f'>= {percent(limits.enable_ready)}'),
+    )  # fmt: skip
+    for text, cell, needed in rows:
+        table.add_row(text, *(cell(figures) for figures in passes.values()), needed)
+    return table
+
+
+def _shares(figures: PassFigures) -> str:
+    shares = (figures.within_5cm, figures.within_2cm, figures.within_1cm)
+    return ' / '.join(_number(100 * share, '.0f') for share in shares) + ' %'
+
+
+def _distances(figures: PassFigures) -> str:
+    return ' / '.join(
+        _number(value, '.1f') for value in (figures.distance_median, figures.distance_p95)
+    )
+
+
+def _times(figures: PassFigures) -> str:
+    times = (figures.time_to_goal_median, figures.time_to_goal)
+    return ' / '.join(_number(value, '.2f') for value in times)
+
+
+def _chatter(figures: PassFigures) -> str:
+    return ' / '.join(_number(value, '.4f') for value in (figures.chatter, figures.chatter_p95))
+
+
+def _speeds(figures: PassFigures) -> str:
+    return f'{figures.peak_speed_median:.2f} / {figures.peak_speed:.2f}'
+
+
+def _guards(figures: PassFigures) -> str:
+    return f'{percent(figures.guarded)} / {percent(figures.guarded_without_rate)}'
+
+
+def _outside(figures: PassFigures) -> str:
+    return f'{figures.outside_limits} / {figures.outside_limits_at_end}'
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else '-'
+
+
 def label(name: str) -> str:
     """Return the name of a pass for people."""
     return name.replace('_', ' ')
@@ -326,25 +210,3 @@ def percent(share: float) -> str:
     """Write a share as a percentage that shows 100 only when nothing is missing."""
     text = f'{100 * share:.1f}'
     return f'{"99.9" if text == "100.0" and share < 1 else text.removesuffix(".0")} %'
-
-
-def _moves(env: ArmEnv) -> bool:
-    """Whether the goal moves during an episode."""
-    return 'goal_velocity' in env.policy_spec.slices()
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else math.nan
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in terms of JSON."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

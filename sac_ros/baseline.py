@@ -17,7 +17,7 @@ from sac_ros.envs.arm import SimArm
 from sac_ros.spec import PolicySpec
 
 Vector = NDArray[np.float64]
-STIFFNESS, DAMPING = 100.0, 20.0  # [1/s^2], [1/s] of the joint error, critically damped
+STIFFNESS, DAMPING = 150.0, 20.0  # [1/s^2], [1/s] of the joint error
 REFERENCE_GAIN = 6.0  # [1/s] speed of the reference per distance to its end
 SPEED = 0.7  # share of the velocity limit that the reference uses
 FREE_SPEED = math.pi  # [rad/s] for joints without a velocity limit
@@ -71,16 +71,18 @@ class IkBaseline:
             self._reference = np.clip(position, self._lower, self._upper)
             self._rate = np.zeros(self._n)
             self._target = self._reference
+        self._target_rate = np.zeros(self._n)
         if self._goal is None or not np.array_equal(goal, self._goal):
             target = self._solve(goal, first=self._goal is None)
-            moved = np.zeros(self._n) if self._goal is None else target - self._target
-            self._target, self._target_rate, self._goal = target, moved / self._period, goal
+            if self._goal is not None and 'goal_velocity' in parts:
+                self._target_rate = (target - self._target) / self._period
+            self._target, self._goal = target, goal
         self._advance()
         acceleration = STIFFNESS * (self._reference - position) + DAMPING * (self._rate - velocity)
         torque = self._inertia(position) @ acceleration + self._joint_damping * self._rate
         if not self._gravity_compensated:
             torque += self._arm.data.qfrc_bias[self._dofs]
-        return np.clip(torque / self._limit, -1, 1).astype(np.float32)
+        return np.asarray(np.clip(torque / self._limit, -1, 1), np.float32)
 
     def _advance(self) -> None:
         """Move the reference by one control period."""
@@ -93,9 +95,9 @@ class IkBaseline:
         """Return the nominal mass matrix (n, n); bias forces at rest are in the data."""
         arm = self._arm
         arm.reset(position)
-        full = np.zeros((arm.model.nv, arm.model.nv))
+        full: Vector = np.zeros((arm.model.nv, arm.model.nv))
         mujoco.mj_fullM(arm.model, arm.data, full)
-        return full[np.ix_(self._dofs, self._dofs)]
+        return np.array(full[np.ix_(self._dofs, self._dofs)])
 
     def _solve(self, goal: Vector, first: bool) -> Vector:
         """Return joint positions for a goal, near the present target if possible.

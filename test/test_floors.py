@@ -42,12 +42,22 @@ FLOORS = {
         'simulator',
         'evaluation',
         'acceptance',
+        'acceptance_figures',
         'baseline',
         'experience',
         'episode',
     ),
     3: ('trainer', 'report', 'best_checkpoint', 'training_result'),
-    4: ('arguments', 'cli', 'node_cli', 'request_cli', 'robot_cli', '__main__', 'ros'),
+    4: (
+        'arguments',
+        'cli',
+        'evaluate_cli',
+        'node_cli',
+        'request_cli',
+        'robot_cli',
+        '__main__',
+        'ros',
+    ),
 }
 ROS = {
     'rclpy',
