@@ -53,6 +53,13 @@ class Acceptance:
         """Return the verdict in one line."""
         return 'ACCEPTED' if self.accepted else 'NOT ACCEPTED: ' + '; '.join(self.reasons)
 
+    def rank(self) -> tuple[float, ...]:
+        """Return a key that is lower for the better policy, over all passes."""
+        faults, contacts, missed, distance = zip(
+            *(figures.rank() for figures in self.passes.values()), strict=True
+        )
+        return sum(faults), sum(contacts), sum(missed), max(distance)
+
     def to_json(self) -> dict[str, Any]:
         """Return the figures with stable keys; what is unknown is None."""
         return {'accepted': self.accepted, 'verdict': self.verdict, **plain(self)}
@@ -133,7 +140,7 @@ def _violations(figures: PassFigures, limits: AcceptanceThresholds, moving: bool
 def acceptance_table(acceptance: Acceptance) -> Table:
     """Return the figures of each pass side by side, with what is required."""
     limits, passes = acceptance.thresholds, acceptance.passes
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column('', no_wrap=True)
     for name in passes:
         table.add_column(label(name), justify='right', no_wrap=True)
@@ -146,14 +153,14 @@ def acceptance_table(acceptance: Acceptance) -> Table:
     rows: tuple[tuple[str, Callable[[PassFigures], str], str], ...] = (
         ('episodes', lambda f: str(f.episodes), ''),
         (f'success, within {radius}', lambda f: percent(f.success), required),
-        ('within 5 / 2 / 1 cm', _shares, ''),
+        ('within 5 / 2 / 1 cm [%]', _shares, ''),
         (f'{error}, median / p95 [mm]', _distances, ''),
         ('time to goal, median / mean [s]', _times, ''),
         ('tip speed at rest [mm/s]', lambda f: _number(f.tip_speed, '.1f'), ''),
         ('chatter at rest, mean / p95', _chatter, f'<= {limits.chatter:g}'),
-        ('peak speed / limit, median / max', _speeds, f'<= {limits.peak_speed:g}'),
-        ('episodes over the velocity limit', lambda f: percent(f.over_speed), ''),
-        ('guarded states, all / without rate', _guards, ''),
+        ('peak speed, median / max', _speeds, f'<= {limits.peak_speed:g}'),
+        ('over the velocity limit', lambda f: percent(f.over_speed), ''),
+        ('guarded, all / without rate', _guards, ''),
         ('episodes with contact', lambda f: str(f.contacts), f'<= {limits.contacts}'),
         ('FAULT', lambda f: str(f.faults), f'<= {limits.faults}'),
         ('outside limits, ever / end', _outside, f'<= {limits.outside_limits}'),
@@ -167,7 +174,7 @@ def acceptance_table(acceptance: Acceptance) -> Table:
 
 def _shares(figures: PassFigures) -> str:
     shares = (figures.within_5cm, figures.within_2cm, figures.within_1cm)
-    return ' / '.join(_number(100 * share, '.0f') for share in shares) + ' %'
+    return ' / '.join(_number(100 * share, '.0f') for share in shares)
 
 
 def _distances(figures: PassFigures) -> str:

@@ -153,13 +153,12 @@ def _choice(result: TrainingResult) -> str:
     """Say which policy is the one to deploy, and how the others did."""
     words = []
     for candidate in result.candidates:
-        figures = candidate.figures
-        assert figures is not None
-        words.append(
-            f'{candidate.name} (step {candidate.step:,}): {percent(figures.success)}, '
-            f'p95 {figures.distance_p95:.1f} mm, {figures.faults} faults'
-        )
-    return f'the {result.deployed} one, better from rest: {"; ".join(words)}'
+        assert candidate.acceptance is not None
+        passes = candidate.acceptance.passes.values()
+        shares = ' and '.join(percent(figures.success) for figures in passes)
+        faults = sum(figures.faults for figures in passes)
+        words.append(f'{candidate.name} (step {candidate.step:,}) {shares}, {faults} FAULTs')
+    return f'the {result.deployed} one; success: {"; ".join(words)}'
 
 
 def verdict_lines(acceptance: Acceptance) -> list[str]:

@@ -7,14 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sac_ros.acceptance import (
-    FROM_REST,
-    GOAL_TO_GOAL,
-    Acceptance,
-    AcceptanceThresholds,
-    judge,
-)
-from sac_ros.acceptance_figures import PassFigures, measure_pass
+from sac_ros.acceptance import FROM_REST, Acceptance, measure_acceptance
 from sac_ros.disk import write_atomically
 from sac_ros.envs.env import ArmEnv
 from sac_ros.evaluation import Evaluation, onnx_action
@@ -30,7 +23,7 @@ class Exported(NamedTuple):
     path: Path
     step: int
     parity: float  # difference to the network, share of the torque limit
-    figures: PassFigures | None = None  # from rest
+    acceptance: Acceptance | None = None
 
 
 class TrainingResult(NamedTuple):
@@ -49,15 +42,15 @@ def final_episodes(trainer: Trainer) -> int:
     """Return how many episodes `finish` runs."""
     if not isinstance(trainer.eval_env, ArmEnv):
         return 0
-    return trainer.config.final_eval_episodes * (1 + len(_states(trainer)))
+    return 2 * trainer.config.final_eval_episodes * len(_states(trainer))
 
 
 def finish(trainer: Trainer, on_episode: Callable[[], None] = lambda: None) -> TrainingResult:
     """Export the policies of a run whose steps are done, and measure the exported files.
 
     An arm's run has `policy_last.onnx` and, if another one was better during training,
-    `policy_best.onnx`. Both are measured from rest; the better one is copied to `policy.onnx`,
-    which is always the file to deploy, measured from goal to goal and judged in `acceptance.json`.
+    `policy_best.onnx`. Both are measured on the same episodes; the better one is copied to
+    `policy.onnx`, which is always the file to deploy and the one of `acceptance.json`.
 
     Raises:
         SacRosError: a file does not agree with its network, or the disk fails.
@@ -69,22 +62,17 @@ def finish(trainer: Trainer, on_episode: Callable[[], None] = lambda: None) -> T
     candidates = []
     for exported in export_candidates(trainer):
         act = onnx_action(OnnxPolicy(exported.path), trainer.spec)
-        figures = measure_pass(env, act, episodes, on_episode=on_episode)
-        candidates.append(exported._replace(figures=figures))
+        acceptance = measure_acceptance(env, act, episodes, on_episode=on_episode)
+        candidates.append(exported._replace(acceptance=acceptance))
     chosen = min(candidates, key=_rank)
     write_atomically(trainer.policy_path, chosen.path.read_bytes())
-    act = onnx_action(OnnxPolicy(trainer.policy_path), trainer.spec)
-    assert chosen.figures is not None
-    passes = {
-        FROM_REST: chosen.figures,
-        GOAL_TO_GOAL: measure_pass(env, act, episodes, continued=True, on_episode=on_episode),
-    }
+    assert chosen.acceptance is not None
     result = TrainingResult(
-        chosen.figures.evaluation(),
+        chosen.acceptance.passes[FROM_REST].evaluation(),
         chosen.parity,
         chosen.name,
         chosen.step,
-        judge(env, passes, AcceptanceThresholds()),
+        chosen.acceptance,
         tuple(candidates),
         reachable_goal(env),
     )
@@ -146,8 +134,8 @@ def _states(trainer: Trainer) -> dict[str, tuple[int, LearnerState]]:
 
 
 def _rank(candidate: Exported) -> tuple[float, ...]:
-    assert candidate.figures is not None
-    return candidate.figures.rank()
+    assert candidate.acceptance is not None
+    return candidate.acceptance.rank()
 
 
 def _write(trainer: Trainer, result: TrainingResult) -> None:
