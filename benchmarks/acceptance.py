@@ -69,7 +69,7 @@ def main() -> int:
     options = parser.parse_args()
     logging.getLogger('sac_ros').setLevel(logging.WARNING)
     if options.quick:
-        options.arms, options.seeds, options.steps, options.episodes = 'default', 1, 60, 2
+        options.arms, options.seeds, options.steps, options.episodes = 'default', 1, 50, 1
     results = options.results or (None if options.quick else ROOT / 'benchmarks/results')
     with tempfile.TemporaryDirectory() as folder:
         runs = options.runs or (Path(folder) if options.quick else ROOT / 'runs/acceptance')
@@ -97,8 +97,9 @@ def measure_all(
                 seed=seed,
                 steps=options.steps,
                 realism=RealismConfig(preset='sim2real'),
-                final_eval_episodes=2 if options.quick else 20,
-                eval_episodes=2 if options.quick else 20,
+                final_eval_episodes=1 if options.quick else 20,
+                eval_episodes=1 if options.quick else 20,
+                gradient_steps=1 if options.quick else TrainConfig().gradient_steps,
                 learning_starts=40 if options.quick else TrainConfig().learning_starts,
                 compile=not options.quick,
             )
