@@ -27,7 +27,9 @@ from typing import Any
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np
+import torch
 from arms import arm_config
+from numpy.typing import NDArray
 
 from sac_ros.acceptance import measure_acceptance
 from sac_ros.baseline import IkBaseline
@@ -123,7 +125,7 @@ def measure_seed(config: TrainConfig, episodes: int) -> Figures:
         env = ArmEnv(here)
         acts: dict[str, Act] = {
             'policy': _act(run_dir / 'policy.onnx'),
-            'base': _act(untrained),
+            'base': untrained,
             'baseline': IkBaseline(here, env.policy_spec),
         }
         for kind, act in acts.items():
@@ -134,17 +136,20 @@ def measure_seed(config: TrainConfig, episodes: int) -> Figures:
     return figures
 
 
-def train(config: TrainConfig) -> Path:
-    """Train a run to its end; return the file of its untrained policy."""
-    run_dir = Path(config.run_dir)
-    untrained = run_dir / 'policy_untrained.onnx'
+def train(config: TrainConfig) -> Act:
+    """Train a run to its end; return its untrained policy, the base controller alone."""
     trainer = Trainer(config)
-    if trainer.step < config.steps or not (run_dir / 'acceptance.json').exists():
+    if trainer.step < config.steps or not (trainer.run_dir / 'acceptance.json').exists():
         trainer.run(_report)
         finish(trainer)
-    if not untrained.exists():
-        trainer.export(untrained, trainer.sac.initialize(config.seed, config.device))
-    return untrained
+    state = trainer.sac.initialize(config.seed, config.device)
+
+    @torch.no_grad()
+    def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        row = torch.from_numpy(observation).to(config.device).unsqueeze(0)
+        return np.asarray(trainer.sac.act(state, row, None)[0].cpu())
+
+    return act
 
 
 def _report(trainer: Trainer) -> None:

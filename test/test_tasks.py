@@ -123,7 +123,8 @@ def test_the_example_of_the_docs_trains_from_outside_the_package(tmp_path, capsy
     assert main(['train', *arguments, *quick]) == 0
     policy = f'{run}/policy.onnx'
     assert main(['evaluate', policy, '--episodes', '1', '--task', task]) in (0, 1)
-    assert main(['evaluate', policy, '--episodes', '1']) == 2
+    assert main(['evaluate', policy, '--episodes', '1']) in (0, 1)
+    assert main(['evaluate', policy, '--episodes', '1', '--task', 'reach-point']) == 2
     assert 'height[1]' in capsys.readouterr().err
 
 
