@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import math
 import os
 import signal
 import sys
@@ -16,8 +15,9 @@ from typing import Any, get_type_hints
 
 from sac_ros import __version__
 from sac_ros.arguments import Parser
-from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
-from sac_ros.errors import ConfigError, SacRosError
+from sac_ros.config import TrainConfig
+from sac_ros.errors import SacRosError
+from sac_ros.evaluate_cli import add_evaluate_parser
 from sac_ros.node_cli import add_node_parser
 from sac_ros.replay.cli import add_replay_parser
 from sac_ros.request_cli import add_request_parsers
@@ -64,28 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(train, TrainConfig)
     train.set_defaults(run=_train)
 
-    evaluate = commands.add_parser(
-        'evaluate',
-        help='measure an exported policy in simulation',
-        description='Run an exported policy with ONNX Runtime on the episodes of the evaluation.',
-        formatter_class=_Help,
-    )
-    evaluate.add_argument('policy', type=Path, help='the ONNX file')
-    evaluate.add_argument('--episodes', type=int, default=100, help='how many (default: 100)')
-    evaluate.add_argument('--env', default='arm-reach', help='arm-reach or a Gymnasium id')
-    evaluate.add_argument(
-        '--continued', action='store_true',
-        help='from goal to goal: each episode begins as the one before ended (arms only)',
-    )  # fmt: skip
-    add_settings(evaluate, ArmConfig, 'arm.')
-    add_settings(evaluate, TaskConfig, 'task.')
-    add_settings(evaluate, RealismConfig, 'realism.')
-    evaluate.set_defaults(run=_evaluate)
-
+    add_evaluate_parser(commands, add_settings, _Help)
     export = commands.add_parser(
         'export',
         help='write the policy of a run as ONNX',
-        description='Write RUN_DIR/policy.onnx from the checkpoint of a run.',
+        description='Write RUN_DIR/policy_last.onnx and policy_best.onnx from the checkpoints, '
+        'and the one to deploy as policy.onnx.',
     )
     export.add_argument('run_dir', type=Path, help='directory of the run')
     export.set_defaults(run=_export)
@@ -141,6 +125,7 @@ def _train(options: argparse.Namespace) -> int:
     config = _given(options)
     from sac_ros.report import TrainingReport
     from sac_ros.trainer import Trainer
+    from sac_ros.training_result import final_episodes, finish
 
     trainer = Trainer(config)
     report = TrainingReport(trainer)
@@ -159,39 +144,21 @@ def _train(options: argparse.Namespace) -> int:
     if not finished:
         report.stopped()
         return EXIT_INTERRUPTED
-    result = trainer.evaluate(config.final_eval_episodes)
-    parity = trainer.export()
-    report.finished(result, parity)
-    return 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    if options.episodes < 1:
-        raise ConfigError(f'--episodes is {options.episodes}; it must be at least 1')
-    from sac_ros.envs.env import make_problem
-    from sac_ros.evaluation import evaluate, onnx_action
-    from sac_ros.policy import OnnxPolicy
-
-    policy = OnnxPolicy(options.policy)
-    problem = make_problem(_given(options))
-    policy.spec.check_same(problem.spec, f'policy {options.policy}', 'the environment')
-    if options.continued and problem.chain is None:
-        raise ConfigError(f'--continued is for arms; {options.env} always begins anew')
-    act = onnx_action(policy, policy.spec)
-    result = evaluate(problem.env, act, options.episodes, options.continued)
-    print(f'return   {result.mean_return:.2f} +- {result.std_return:.2f}')
-    if not math.isnan(result.success_rate):
-        print(f'success  {100 * result.success_rate:.0f} % of {result.episodes} episodes')
+    with report.measuring(final_episodes(trainer)) as on_episode:
+        result = finish(trainer, on_episode)
+    report.finished(result)
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     from sac_ros.checkpoint import load_notes
     from sac_ros.trainer import Trainer
+    from sac_ros.training_result import export_chosen
 
     notes = load_notes(options.run_dir / 'checkpoint.npz')
     config = build(TrainConfig, notes['config'])
     trainer = Trainer(dataclasses.replace(config, run_dir=str(options.run_dir), compile=False))
-    parity = trainer.export()
+    name, parity = export_chosen(trainer)
+    print(f'{trainer.policy_path} is the {name} policy')
     print(f'{trainer.policy_path} agrees with the network to {parity:.1e} of the torque limit')
     return 0

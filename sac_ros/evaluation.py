@@ -35,19 +35,20 @@ def evaluate(
         env: what the policy acts in.
         act: the policy.
         episodes: how many.
-        continued: begin each as the one before ended, from goal to goal as a robot does; for
-            an ArmEnv.
+        continued: begin each as the one before ended unless that one faulted, from goal to goal
+            as a robot does; for an ArmEnv.
     """
     returns, successes = [], []
     observation: NDArray[np.float32] | None = None
     for episode in range(episodes):
         options = {'observation': observation} if continued and observation is not None else None
         observation, _ = env.reset(seed=FIRST_SEED + episode, options=options)
-        total, ended = 0.0, False
+        total, terminated, truncated = 0.0, False, False
         info: dict[str, Any] = {}
-        while not ended:
+        while not (terminated or truncated):
             observation, reward, terminated, truncated, info = env.step(act(observation))
-            total, ended = total + float(reward), terminated or truncated
+            total += float(reward)
+        observation = None if terminated else observation
         returns.append(total)
         successes.append(float(info.get('is_success', np.nan)))
     return Evaluation(

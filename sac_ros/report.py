@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from sac_ros.acceptance import Acceptance, acceptance_table, percent
 from sac_ros.config import LAUNCH_ARGUMENTS, TrainConfig
 from sac_ros.controller import GOAL_SIZES
-from sac_ros.evaluation import Evaluation
 from sac_ros.settings import build, flatten
 from sac_ros.trainer import Progress as TrainingProgress
 from sac_ros.trainer import Trainer
+from sac_ros.training_result import TrainingResult
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 15.0  # between two lines where there is no terminal
@@ -92,22 +94,36 @@ class TrainingReport:
             f'The same command goes on from here.'
         )
 
-    def finished(self, result: Evaluation, parity: float) -> None:
-        """Show the evaluation, where the files are, and what to run next."""
-        trainer = self._trainer
+    @contextmanager
+    def measuring(self, episodes: int) -> Iterator[Callable[[], None]]:
+        """Show the progress of so many episodes; call what is yielded after each."""
+        disable = not (self._console.is_terminal and episodes)
+        with Progress(console=self._console, transient=True, disable=disable) as bar:
+            task = bar.add_task('measuring', total=episodes)
+            yield lambda: bar.advance(task)
+
+    def finished(self, result: TrainingResult) -> None:
+        """Show figures and verdict, where the files are, and what to run next."""
+        trainer, evaluation = self._trainer, result.evaluation
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        if not math.isnan(result.success_rate):
-            share = f'{100 * result.success_rate:.0f} % of {result.episodes} episodes'
+        if result.acceptance is not None:
+            self._console.print(acceptance_table(result.acceptance), soft_wrap=True)
+        elif not math.isnan(evaluation.success_rate):
+            share = f'{100 * evaluation.success_rate:.0f} % of {evaluation.episodes} episodes'
             table.add_row('success', Text(share, 'bold'))
-        table.add_row('return', f'{result.mean_return:.2f} +- {result.std_return:.2f}')
+        table.add_row('return', f'{evaluation.mean_return:.2f} +- {evaluation.std_return:.2f}')
         table.add_row('policy', f'{trainer.policy_path}')
-        table.add_row('', f'agrees with the network to {parity:.0e} of the torque limit')
+        if result.candidates:
+            table.add_row('', _choice(result))
+        table.add_row('', f'agrees with the network to {result.parity:.0e} of the torque limit')
         table.add_row('learner', f'{trainer.checkpoint}')
         table.add_row('samples', f'{trainer.run_dir / "replay"}, all {trainer.step:,} of them')
         self._console.print(table)
-        if trainer.config.env == 'arm-reach':
+        if result.acceptance is not None:
             told = {field.name for field in trainer.spec.observation}
-            steps = next_steps(trainer.config, trainer.policy_path, told)
+            for line in verdict_lines(result.acceptance):
+                self._console.print(line, soft_wrap=True)
+            steps = next_steps(trainer.config, trainer.run_dir, told, result)
             self._console.print(steps, soft_wrap=True)
 
     def _draw(self) -> None:
@@ -133,31 +149,81 @@ def _number(value: float, form: str) -> str:
     return '-' if math.isnan(value) else format(value, form)
 
 
-def next_steps(config: TrainConfig, policy: Path, told: Set[str]) -> str:
+def _choice(result: TrainingResult) -> str:
+    """Say which policy is the one to deploy, and how the others did."""
+    words = []
+    for candidate in result.candidates:
+        assert candidate.acceptance is not None
+        passes = candidate.acceptance.passes.values()
+        shares = ' and '.join(percent(figures.success) for figures in passes)
+        faults = sum(figures.faults for figures in passes)
+        words.append(f'{candidate.name} (step {candidate.step:,}) {shares}, {faults} FAULTs')
+    return f'the {result.deployed} one; success: {"; ".join(words)}'
+
+
+def verdict_lines(acceptance: Acceptance) -> list[str]:
+    """Return verdict and warnings, and for a policy that is not accepted what to try."""
+    lines = [acceptance.verdict, *(f'warning: {warning}' for warning in acceptance.warnings)]
+    if acceptance.accepted:
+        return lines
+    figures = acceptance.passes.values()
+    hints = ['train longer: the same command with more --steps']
+    if any(f.contacts or f.outside_limits for f in figures):
+        hints.append('look at limits, table and goals: sac_ros inspect-robot')
+    if any(f.faults or f.peak_speed > acceptance.thresholds.warn_speed for f in figures):
+        hints.append('check arm.velocity_limits and arm.torque_limits; lower controller.residual')
+    if any(f.chatter > acceptance.thresholds.chatter for f in figures):
+        hints.append('raise task.smoothness_cost, or lower controller.residual_at_goal')
+    return [*lines, 'to try:', *(f'  - {hint}' for hint in hints)]
+
+
+def next_steps(config: TrainConfig, run_dir: Path, told: Set[str], result: TrainingResult) -> str:
     """Return the commands that deploy and measure a policy, for the robot and task of its run.
 
     Args:
         config: of the run.
-        policy: the exported file.
-        told: names of the fields that it observes.
+        run_dir: where `policy.onnx` is.
+        told: names of the fields that the policy observes.
+        result: of the run; a policy that is not accepted is not deployed.
     """
+    lines = []
+    accepted = result.acceptance is not None and result.acceptance.accepted
+    if told <= ROBOT_TELLS and accepted:
+        lines += _deployment(config, run_dir, result.goal, told)
+    evaluate = _command('evaluate', str(run_dir))
+    return '\n'.join((*lines, 'measure the exported file again:', f'  {evaluate}'))
+
+
+def _deployment(
+    config: TrainConfig, run_dir: Path, goal: tuple[float, ...], told: Set[str]
+) -> list[str]:
+    """Return the lines that say how to deploy."""
     usual = flatten(build(TrainConfig, {'realism.preset': config.realism.preset}))
     usual['realism.preset'] = TrainConfig().realism.preset
-    given = {
-        name: value
-        for name, value in flatten(config).items()
-        if name.startswith(('arm.', 'task.', 'realism.')) and value != usual[name]
-    }
-    lines = []
-    if told <= ROBOT_TELLS:
-        words = [f'policy:={policy.resolve()}']
-        words += [f'{LAUNCH_ARGUMENTS[k]}:={given[k]}' for k in given if k in LAUNCH_ARGUMENTS]
-        words += ['goals:=pose'] if 'goal_orientation' in told else []
-        deploy = shlex.join(('ros2', 'launch', 'sac_ros', 'deploy.launch.py', *words))
-        lines += ['next, on a machine with ROS 2:', f'  {deploy}']
-    options = [word for name, value in given.items() for word in _option(name, value)]
-    evaluate = shlex.join(('.venv/bin/sac_ros', 'evaluate', str(policy), *options))
-    return '\n'.join((*lines, 'measure the exported file again:', f'  {evaluate}'))
+    given = {name: value for name, value in flatten(config).items() if value != usual[name]}
+    options = [
+        word
+        for name, value in given.items()
+        if name.startswith(('arm.', 'realism.'))
+        for word in _option(name, value)
+    ]
+    words = [f'run_dir:={run_dir.resolve()}']
+    words += [f'{LAUNCH_ARGUMENTS[k]}:={given[k]}' for k in given if k in LAUNCH_ARGUMENTS]
+    words += ['goals:=pose'] if 'goal_orientation' in told else []
+    numbers = [f'{value:g}' for value in goal]
+    send = _command('goal', *numbers)
+    return [
+        'next, in three terminals:',
+        f'  {_command("node", "sim", *options)}',
+        f'  {_command("node", "policy", str(run_dir))}',
+        f'  {send} && {_command("enable")}',
+        'or, where ROS 2 is installed:',
+        f'  {shlex.join(("ros2", "launch", "sac_ros", "deploy.launch.py", *words))}',
+    ]
+
+
+def _command(*words: str) -> str:
+    return shlex.join(('.venv/bin/sac_ros', *words))
 
 
 def _option(name: str, value: Any) -> tuple[str, ...]:

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sac_ros.acceptance_figures import PassFigures, measure_pass
 from sac_ros.base_controller import make_controller
+from sac_ros.best_checkpoint import BestCheckpoint
 from sac_ros.checkpoint import (
     count_from,
     load_checkpoint,
@@ -85,7 +87,7 @@ class Trainer:
         self._hindsight = Hindsight.of(task, self.spec, chain, config.hindsight)
         if self._hindsight is not None and config.sac.n_step > 1:
             raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
-        self._eval_env = make_problem(config).env
+        self.eval_env = make_problem(config).env
         sac = config.sac.resolved(hindsight=self._hindsight is not None)
         self.sac = SAC(self.spec, chain, sac, make_controller(self.spec, chain, config.controller))
         self.state = self.sac.initialize(config.seed, config.device)
@@ -118,6 +120,8 @@ class Trainer:
             (64, self.spec.n_action), generator=torch.Generator().manual_seed(0)
         )
         self._resume()
+        # An arm's best policy; other environments have no acceptance.
+        self.best = BestCheckpoint(self.run_dir, self.spec, config) if self._is_arm else None
 
     @property
     def checkpoint(self) -> Path:
@@ -187,7 +191,17 @@ class Trainer:
 
     def evaluate(self, episodes: int) -> Evaluation:
         """Run the mean policy on as many episodes, always the same ones."""
-        return evaluate(self._eval_env, self._mean_action, episodes)
+        return evaluate(self.eval_env, self._mean_action, episodes)
+
+    def measure(self, episodes: int) -> PassFigures:
+        """Run the mean policy of an arm from rest and return its figures.
+
+        Raises:
+            ConfigError: the environment is not an arm.
+        """
+        if not isinstance(self.eval_env, ArmEnv):
+            raise ConfigError(f'{self.config.env} is not an arm')
+        return measure_pass(self.eval_env, self._mean_action, episodes)
 
     @torch.no_grad()
     def assess(self) -> tuple[float, float]:
@@ -199,15 +213,20 @@ class Trainer:
         q, entropy = self.sac.assess(self.state, row, noise)
         return float(q), float(entropy)
 
-    def export(self) -> float:
-        """Write the mean policy to `policy_path`; returns its difference to the network.
+    def export(self, path: Path | None = None, state: LearnerState | None = None) -> float:
+        """Write the mean policy to a file and return its difference to the network.
+
+        Args:
+            path: the file; `policy_path` unless it is given.
+            state: the learner; the present one unless it is given.
 
         Raises:
             ExportError: the file would not agree with the network.
         """
         replay = ReplayReader(self.run_dir / 'replay', self.spec)
         seen = replay.sample(1_000, np.random.default_rng(self.step)).observation
-        return export_policy(self.sac.policy(self.state), self.spec, self.policy_path, seen)
+        policy = self.sac.policy(self.state if state is None else state)
+        return export_policy(policy, self.spec, path or self.policy_path, seen)
 
     def save(self) -> None:
         """Write the checkpoint; a later Trainer on this directory continues from it.
@@ -282,6 +301,8 @@ class Trainer:
 
     def _collect(self, on_step: Callable[[Trainer], None]) -> None:
         self._saved = time.monotonic()
+        if self.step == 0 and self.best is not None and self.best.step is None:
+            self._evaluate()
         while self.step < self.config.steps and not self._stop:
             observation = self._continue_episode()
             if observation is None:
@@ -348,9 +369,7 @@ class Trainer:
             progress = self.progress()._asdict()
             self._log.progress(self.step, figures | progress)
         if self.step % self.config.eval_every == 0:
-            self.evaluation = self.evaluate(self.config.eval_episodes)
-            self._record(self.evaluation)
-            self._log.evaluation(self.step, self.evaluation, self._mean_action)
+            self._log.evaluation(self.step, self._evaluate(), self._mean_action)
             self._saved = -math.inf
         return np.asarray(following, np.float32)
 
@@ -406,9 +425,21 @@ class Trainer:
         action: NDArray[np.float32] = self.sac.act(self.state, row, noise)[0].cpu().numpy()
         return action
 
-    def _record(self, evaluation: Evaluation) -> None:
+    def _evaluate(self) -> Evaluation:
+        """Evaluate the mean policy, record it and keep it if it is the best of an arm so far."""
+        if self.best is None:
+            self.evaluation = self.evaluate(self.config.eval_episodes)
+            self._record(self.evaluation, {})
+            return self.evaluation
+        figures = self.measure(self.config.eval_episodes)
+        self.evaluation = figures.evaluation()
+        self._record(self.evaluation, figures.to_json())
+        self.best.offer(self.state, self.step, figures)
+        return self.evaluation
+
+    def _record(self, evaluation: Evaluation, figures: dict[str, Any]) -> None:
         seconds = time.monotonic() - self._started
-        row = {'step': self.step, 'seconds': seconds, **evaluation._asdict()}
+        row = {'step': self.step, 'seconds': seconds, **evaluation._asdict(), **figures}
         path = self.run_dir / 'evaluations.jsonl'
         rows = [r for r in read_json_lines(path) if r.get('step', self.step) < self.step]
         text = ''.join(json.dumps(r) + '\n' for r in (*rows, row))

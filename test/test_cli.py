@@ -1,5 +1,6 @@
 """The command line: complete help, resumable training, one clear line for every mistake."""
 
+import json
 import os
 import re
 import signal
@@ -42,22 +43,32 @@ def test_help_names_every_setting_with_its_default():
 def test_train_evaluates_exports_and_says_where_everything_is(tmp_path):
     done = run('train', '--run_dir', tmp_path, *SMALL)
     assert done.returncode == 0, done.stderr
-    for word in ('success', 'return', 'policy.onnx', 'checkpoint.npz', 'replay', 'ros2 launch'):
+    for word in ('FAULT', 'return', 'policy.onnx', 'checkpoint.npz', 'replay', 'evaluate'):
         assert word in done.stdout
     again = run('train', '--run_dir', tmp_path, *SMALL, '--steps', '80')
     assert 'resuming at step 60' in again.stdout
     assert 'all 80 of them' in again.stdout
     file = tmp_path / 'policy.onnx'
-    measured = run('evaluate', file, '--episodes', '2', '--task.episode_steps', '10')
-    assert measured.returncode == 0, measured.stderr
-    onwards = run('evaluate', file, '--episodes', '2', '--task.episode_steps', '10', '--continued')
-    assert onwards.returncode == 0, onwards.stderr
+    measured = run('evaluate', file, '--episodes', '2')  # task.episode_steps is of the run
     of_network = re.findall(r'return +(\S+) ', again.stdout)[-1]
-    of_file = re.findall(r'return +(\S+) ', measured.stdout)[-1]
+    of_file = re.findall(r'return +(\S+) .*from rest', measured.stdout)[-1]
     assert of_network == of_file
+    kept = file.read_bytes()
     file.unlink()
     assert 'agrees with the network' in run('export', tmp_path).stdout
-    assert file.exists()
+    assert file.read_bytes() == kept
+
+
+def test_evaluate_tells_the_verdict_by_its_status(tmp_path):
+    few = ['--episodes', '2', '--json', tmp_path / 'figures.json']
+    good = run('evaluate', '--baseline', 'ik', *few)
+    assert good.returncode == 0, good.stderr
+    assert good.stdout.rstrip().endswith('\nACCEPTED')
+    assert json.loads((tmp_path / 'figures.json').read_text())['accepted'] is True
+    bad = run('evaluate', '--baseline', 'ik', *few, '--task.episode_steps', '5')
+    assert bad.returncode == 1, bad.stderr
+    assert 'NOT ACCEPTED: from rest: ' in bad.stdout
+    assert json.loads((tmp_path / 'figures.json').read_text())['accepted'] is False
 
 
 def test_a_run_directory_may_have_any_name(tmp_path):
@@ -102,6 +113,12 @@ MISTAKES = {
     'no GPU': (['train', '--device', 'cuda'], 'device is cuda, but torch finds no GPU'),
     'no such policy': (['evaluate', 'absent.onnx'], 'absent.onnx'),
     'not a policy': (['evaluate', 'README.md'], 'README.md'),
+    'nothing to evaluate': (['evaluate'], 'give a policy'),
+    'no such baseline': (['evaluate', '--baseline', 'pid'], 'pid'),
+    'baseline without arm': (
+        ['evaluate', '--baseline', 'ik', '--env', 'Pendulum-v1'],
+        '--baseline is for arms',
+    ),
     'no such run': (['export', 'absent'], 'absent'),
 }
 

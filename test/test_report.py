@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sac_ros.cli import _given, _parser
+from sac_ros.acceptance import Acceptance, AcceptanceThresholds
+from sac_ros.arguments import Parser
+from sac_ros.cli import add_settings
 from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
-from sac_ros.report import next_steps
+from sac_ros.evaluation import Evaluation
+from sac_ros.report import next_steps, verdict_lines
 from sac_ros.settings import build
+from sac_ros.simulator import SimConfig
+from sac_ros.training_result import TrainingResult
 
 JOINTS = {'joint_position', 'joint_velocity', 'previous_action'}
 MINE = {
@@ -25,25 +30,37 @@ MINE = {
 }
 
 
-def commands(config, told):
-    lines = next_steps(config, Path('runs/mine/policy.onnx'), told).splitlines()
+def result(reasons=(), goal=(0.25, -0.1, 0.4)):
+    acceptance = Acceptance(
+        'reach-point', 0.02, None, False, {}, AcceptanceThresholds(), tuple(reasons), ()
+    )
+    return TrainingResult(Evaluation(1.0, 0.0, 1.0, 1), 0.0, 'last', 10, acceptance, (), goal)
+
+
+def commands(config, told, **changes):
+    lines = next_steps(config, Path('runs/mine'), told, result(**changes)).splitlines()
     return [shlex.split(line) for line in lines if line.startswith('  ')]
 
 
 @pytest.mark.parametrize('values', [{}, MINE])
-def test_the_command_measures_with_the_robot_and_task_of_the_run(values):
+def test_the_simulated_arm_is_that_of_the_run(values):
     config = build(TrainConfig, values)
-    *_, evaluate = commands(config, JOINTS | {'goal'})
-    assert len(evaluate) == 3 if not values else len(evaluate) > 10
-    given = _given(_parser().parse_args(evaluate[1:]))
-    for group in ('arm', 'task', 'realism'):
-        assert getattr(given, group) == getattr(config, group)
+    sim, policy, goal, launch, evaluate = commands(config, JOINTS | {'goal'})
+    assert sim[1:3] == ['node', 'sim']
+    parser = Parser()
+    add_settings(parser, SimConfig)
+    given = build(SimConfig, vars(parser.parse_args(sim[3:])))
+    assert (given.arm, given.realism) == (config.arm, config.realism)
+    assert policy[1:] == ['node', 'policy', 'runs/mine']
+    assert goal[1:] == ['goal', '0.25', '-0.1', '0.4', '&&', '.venv/bin/sac_ros', 'enable']
+    assert launch[:2] == ['ros2', 'launch']
+    assert evaluate[1:] == ['evaluate', 'runs/mine']
 
 
 def test_the_launch_is_told_robot_realism_and_kind_of_goal():
-    deploy, _ = commands(TrainConfig(), JOINTS | {'goal'})
-    assert deploy[4:] == [f'policy:={Path("runs/mine/policy.onnx").resolve()}']
-    deploy, _ = commands(build(TrainConfig, MINE), JOINTS | {'goal', 'goal_orientation'})
+    *_, deploy, _ = commands(TrainConfig(), JOINTS | {'goal'})
+    assert deploy[4:] == [f'run_dir:={Path("runs/mine").resolve()}']
+    *_, deploy, _ = commands(build(TrainConfig, MINE), JOINTS | {'goal', 'goal_orientation'})
     assert deploy[5:] == [
         'model:=my arm.xacro',
         'joints:=left_*',
@@ -57,5 +74,13 @@ def test_nothing_is_launched_that_policy_node_would_refuse():
     config = dataclasses.replace(
         TrainConfig(), arm=ArmConfig(model='a.urdf'), task=TaskConfig(name='track-point')
     )
-    (evaluate,) = commands(config, JOINTS | {'goal', 'goal_velocity'})
-    assert evaluate[3:] == ['--arm.model', 'a.urdf', '--task.name', 'track-point']
+    assert len(commands(config, JOINTS | {'goal', 'goal_velocity'})) == 1
+
+
+def test_a_policy_that_is_not_accepted_is_not_deployed():
+    (evaluate,) = commands(TrainConfig(), JOINTS | {'goal'}, reasons=['from rest: 3 faults'])
+    assert evaluate[1] == 'evaluate'
+    lines = verdict_lines(result(['from rest: 3 faults']).acceptance)
+    assert lines[0] == 'NOT ACCEPTED: from rest: 3 faults'
+    assert any('--steps' in line for line in lines)
+    assert verdict_lines(result().acceptance) == ['ACCEPTED']

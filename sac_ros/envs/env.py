@@ -29,6 +29,7 @@ class Period(NamedTuple):
 
     executed: NDArray[np.float64]  # (n,) mean guarded torque, as a share of the limit
     guarded: int  # joint states on which a guard changed the torque
+    limited: int  # of these, by another guard than the rate guard
     states: int  # joint states in all
     speed: float  # highest true speed, as a multiple of the velocity limit
     contact: bool
@@ -128,7 +129,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     def _run_period(self, torque: NDArray[np.float64]) -> Period:
         """Let one control period pass with a torque (n,) [N·m] that the guards may change."""
         arm, total = self.arm, np.zeros_like(torque)
-        guarded, states, speed, contact, fault = 0, 0, 0.0, False, ''
+        guarded, limited, states, speed, contact, fault = 0, 0, 0, 0.0, False, ''
         while states < self._states and not fault:
             position, velocity = arm.sense()
             result = self._filter.apply(torque, position, velocity, self._state_period)
@@ -136,10 +137,12 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             total += result.torque
             states += 1
             guarded += bool(result.guards)
+            limited += bool(set(result.guards) - {'rate'})
             fault = result.fault
             speed = max(speed, float(np.max(np.abs(arm.velocity) / self._speed_limit)))
             contact = contact or arm.in_contact
-        return Period(total / (states * self._limit), guarded, states, speed, contact, fault)
+        executed = total / (states * self._limit)
+        return Period(executed, guarded, limited, states, speed, contact, fault)
 
     def motion(self, action: NDArray[np.float64]) -> Motion:
         """Return what the arm has just done with an action (n,)."""

@@ -29,6 +29,7 @@ from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import StopRequest, run_ros
 from sac_ros.trainer import Trainer
+from sac_ros.training_result import export_chosen, finish
 
 SHOW_PERIOD = 0.05  # [s] between two joint states
 REPORT_PERIOD = 1.0  # [s] between two reports
@@ -112,7 +113,7 @@ class TrainNode(Node):
 
     def export(self) -> str:
         """Export the policy and say where it is."""
-        parity = self.trainer.export()
+        _, parity = export_chosen(self.trainer)
         path = self.trainer.policy_path.resolve()
         return f'exported {path}, which agrees with the network to {parity:.1e}'
 
@@ -141,11 +142,15 @@ def train() -> None:
 
     logger.info(f'training {config.env} in {config.run_dir} from step {node.trainer.step}')
     if node.trainer.run(on_step):
-        result = node.trainer.evaluate(config.final_eval_episodes)
+        result = finish(node.trainer)
+        evaluation = result.evaluation
         logger.info(
-            f'success {100 * result.success_rate:.0f} % of {result.episodes} episodes, '
-            f'return {result.mean_return:.2f}; {node.export()}'
+            f'success {100 * evaluation.success_rate:.0f} % of {evaluation.episodes} episodes, '
+            f'return {evaluation.mean_return:.2f}; exported {node.trainer.policy_path.resolve()}, '
+            f'which agrees with the network to {result.parity:.1e}'
         )
+        if result.acceptance is not None:
+            logger.info(result.acceptance.verdict)
     else:
         logger.info(f'stopped at step {node.trainer.step}; start again to go on from there')
     executor.shutdown()
