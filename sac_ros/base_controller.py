@@ -158,7 +158,6 @@ class BaseController(nn.Module):
         z = -config.centering * self.speed * share**3
         low = -(config.braking * (position - self.lower)).clamp(min=0)
         high = (config.braking * (self.upper - position)).clamp(min=0)
-        low, high = torch.maximum(low, -self.speed), torch.minimum(high, self.speed)
         free = torch.ones_like(position)
         away, least = torch.zeros_like(position), torch.full_like(position[:, :1], -1e6)
         if self.clearance is not None:
@@ -172,7 +171,8 @@ class BaseController(nn.Module):
             part = part - apply_matrix(part, direction)[:, :, None] * direction[:, None]
             rest = wanted - apply_matrix(jacobian, rate)
             rate = rate + apply_matrix(part.transpose(1, 2), self._damped_solve(part, rest))
-            rate = rate / (rate / self.speed).abs().amax(1, keepdim=True).clamp(min=1)
+            over = (rate / self.speed).abs().amax(1, keepdim=True).clamp(min=1)
+            rate, wanted = rate / over, wanted / over
             blocked = (rate < low) | (rate > high)
             free = free * (~blocked).to(free.dtype)
             rate = torch.maximum(torch.minimum(rate, high), low)
@@ -180,6 +180,7 @@ class BaseController(nn.Module):
             slope = away.square().sum(1, keepdim=True) + 1e-4
             rate = rate + lacking / slope * away
             direction = torch.where(lacking > 0, away / slope.sqrt(), direction)
+        low, high = torch.maximum(low, -self.speed), torch.minimum(high, self.speed)
         rate = torch.maximum(torch.minimum(rate, high), low)
         feedback = self.inertia * config.velocity_gain * (rate - velocity)
         friction = config.friction * self.friction * torch.tanh(rate / config.friction_speed)

@@ -16,7 +16,7 @@ class Clearance(nn.Module):
     virtual work: each sphere is pulled along the pair's normal, and the joint feels the moment.
     """
 
-    SMOOTHNESS = 0.002  # [m]
+    SMOOTHNESS = 2**-9  # [m], exact in float32, in which ONNX keeps it
 
     incidence: Tensor
     reach: Tensor
@@ -65,8 +65,11 @@ class Clearance(nn.Module):
         length = (between.square().sum(2) + 1e-9).sqrt()
         height = self.incidence[self.n_pairs :] @ (center @ self.normal[:, None])
         gap = torch.cat((length, height[:, :, 0]), 1) - self.reach  # (B, p)
-        soft = -self.SMOOTHNESS * torch.logsumexp(-gap / self.SMOOTHNESS, 1, keepdim=True)
-        weight = torch.softmax(-gap / self.SMOOTHNESS, 1)[:, :, None]
+        nearest = gap.amin(1, keepdim=True)  # taken out, so that no exponential overflows
+        share = torch.exp((nearest - gap) / self.SMOOTHNESS)
+        total_share = share.sum(1, keepdim=True)
+        soft = nearest - self.SMOOTHNESS * total_share.log()
+        weight = (share / total_share)[:, :, None]
         normal = between / length[:, :, None]
         normal = torch.cat((normal, self.normal.expand(batch, height.shape[1], 3)), 1)
         force = self.incidence.T @ (weight * normal)  # (B, s, 3)
