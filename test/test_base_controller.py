@@ -1,4 +1,4 @@
-"""Base controllers: forces agree with MuJoCo, spheres with contacts, residuals with their bound."""
+"""Base controllers: torque as in MuJoCo, spheres that detect contacts, a bounded residual."""
 
 import numpy as np
 import pytest
@@ -128,7 +128,7 @@ def test_the_residual_shrinks_towards_the_goal():
     start, _ = env.reset(seed=0)
     rows = np.tile(start.astype(float), (4, 1))
     for row, distance in zip(rows, (0.0, 0.05, 0.2, 5.0), strict=True):
-        row[spec.slices()['goal']] = env.arm.tip_position + [distance, 0, 0]
+        row[spec.slices()['goal']] = env.arm.tip_position + distance * np.eye(3)[0]
     config = ControllerConfig()
     authority = base_law(spec, chain, config)(rows).authority[:, 0].numpy()
     assert (np.diff(authority) > 0).all()

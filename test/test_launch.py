@@ -315,7 +315,7 @@ def test_arguments_reach_train_node_and_the_file_gives_the_rest(launch, tmp_path
     parameters = {
         'compile': False, 'realism.preset': 'sim2real', 'steps': 9, 'learning_starts': 2,
         'eval_every': 5, 'eval_episodes': 1, 'final_eval_episodes': 1, 'arm.tip': 'link4',
-        'sac.hidden': 16, 'sac.batch_size': 8, 'video': False,
+        'sac.hidden': 16, 'sac.batch_size': 8, 'video': False, 'controller.name': 'none',
     }  # fmt: skip
     settings.write_text(json.dumps({'train_node': {'ros__parameters': parameters}}))
     launched = launch(

@@ -119,7 +119,15 @@ def test_the_example_of_the_docs_trains_from_outside_the_package(tmp_path, capsy
     task = f'{example(tmp_path)}:KeepHigh'
     run = str(tmp_path / 'run')
     arguments = ['--task', task, '--run_dir', run, '--steps', '150', '--learning_starts', '100']
-    quick = ['--no-compile', '--final_eval_episodes', '2', '--sac.hidden', '16']
+    quick = [
+        '--no-compile',
+        '--final_eval_episodes',
+        '2',
+        '--sac.hidden',
+        '16',
+        '--controller.name',
+        'none',
+    ]
     assert main(['train', *arguments, *quick]) == 0
     policy = f'{run}/policy.onnx'
     assert main(['evaluate', policy, '--episodes', '1', '--task', task]) == 0

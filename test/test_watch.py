@@ -13,7 +13,7 @@ from PIL import Image
 from policy_files import linear_policy, save
 
 from sac_ros.cli import main
-from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.picture import Camera
 from sac_ros.envs.reach import reach_spec
@@ -95,6 +95,7 @@ def test_a_run_logs_under_the_usual_names_and_films_its_evaluations(tmp_path, dr
         compile=False,
         sac=SACConfig(hidden=16, batch_size=16),
         task=TaskConfig(episode_steps=20),
+        controller=ControllerConfig('none'),
     )
     Trainer(config).run()
     (file,) = (tmp_path / 'run/log').iterdir()
