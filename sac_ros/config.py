@@ -187,7 +187,7 @@ ATOMS = 51  # as in C51
 
 @dataclass(frozen=True)
 class SACConfig(Checked):
-    """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 20 Hz."""
+    """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 50 Hz."""
 
     hidden: int = setting(256, 'units in each of the two hidden layers', 8, 4096)
     learning_rate: float = setting(1e-3, 'step size of Adam for actor, critics, temperature', 0, 1)

@@ -166,7 +166,8 @@ class SafetyFilter:
         """Return the lowest and highest torque that may be published, both (..., n) [N·m].
 
         tau_max = clip(g (v_max - v), -limit, limit) with g = limit / (velocity_band * velocity
-        limit): the full torque well below the allowed velocity, none at it, braking above it.
+        limit): the full torque well below the allowed velocity, none at it, braking above it. No
+        allowed velocity has the sign of the opposite direction, so a joint at rest is not braked.
 
         Args:
             position: (..., n) [rad].
@@ -175,9 +176,7 @@ class SafetyFilter:
         slowest, fastest = self.allowed_velocity(position)
         low = between(-self.torque_limit, self._gain * (slowest - velocity), self.torque_limit)
         high = between(-self.torque_limit, self._gain * (fastest - velocity), self.torque_limit)
-        # A joint that is not moving outwards is not braked.
-        low = np.where(velocity >= 0, np.minimum(low, 0.0), low)
-        return low, np.where(velocity <= 0, np.maximum(high, 0.0), high)
+        return low, high
 
     def fallback(self, velocity: Vector | None) -> Vector:
         """Return and remember the fallback torque, (n,) [N·m]; it is not rate-limited."""

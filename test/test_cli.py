@@ -16,7 +16,7 @@ from sac_ros.settings import settings
 SMALL = [
     '--steps', '60', '--learning_starts', '20', '--eval_every', '50', '--eval_episodes', '1',
     '--final_eval_episodes', '2', '--no-compile', '--sac.hidden', '16', '--sac.batch_size', '16',
-    '--task.episode_steps', '10',
+    '--task.episode_steps', '10', '--controller.name', 'none',
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from sac_ros.envs.posture_sampler import TABLE_CLEARANCE
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
 from sac_ros.envs.task import Motion
-from sac_ros.errors import EnvError, SpecMismatch
+from sac_ros.errors import ConfigError, EnvError, SpecMismatch
 from sac_ros.evaluation import evaluate
 from sac_ros.spec import PolicySpec
 
@@ -45,11 +45,15 @@ def test_observation_is_raw_and_in_the_order_of_the_spec():
     env, where = problem.env, problem.spec.slices()
     env.reset(seed=0)
     action = np.linspace(-1, 1, 6, dtype=np.float32)
-    observation, *_ = env.step(action)
+    observation, *_, info = env.step(action)
     assert np.allclose(observation[where['joint_position']], env.arm.position, atol=1e-6)
     assert np.allclose(observation[where['joint_velocity']], env.arm.velocity, atol=1e-5)
-    assert (observation[where['previous_action']] == action).all()
-    assert np.allclose(env.arm.applied_torque, action * env.arm.robot.torque_limit)
+    executed = info['executed_action']
+    assert (observation[where['previous_action']] == executed).all()
+    for _ in range(3):  # the guards raise the torque at a limited rate
+        *_, info = env.step(action / 5)
+    assert np.allclose(info['executed_action'], action / 5, atol=1e-6)
+    assert np.allclose(env.arm.applied_torque, action / 5 * env.arm.robot.torque_limit)
 
 
 def test_an_episode_can_begin_as_another_ended():
@@ -112,8 +116,8 @@ def test_reward_is_bounded_and_grows_towards_the_goal():
     assert rewards == sorted(rewards)
     assert rewards[0] >= 0
     assert rewards[-1] == 1
-    assert task.success(motion([0.049, 0, 0]))
-    assert not task.success(motion([0.051, 0, 0]))
+    assert task.success(motion([0.019, 0, 0]))
+    assert not task.success(motion([0.021, 0, 0]))
 
 
 def test_costs_of_torque_and_of_its_jumps_are_shares():
@@ -162,7 +166,7 @@ def test_spec_survives_json_and_shows_both_sides_of_a_mismatch():
     assert PolicySpec.from_json(spec.to_json()) == spec
     arm = make_problem(TrainConfig()).spec
     other = make_problem(TrainConfig(arm=ArmConfig(control_period=0.04))).spec
-    both = 'control_period: policy a has 0.05, policy b has 0.04'
+    both = 'control_period: policy a has 0.02, policy b has 0.04'
     with pytest.raises(SpecMismatch, match=both):
         arm.check_same(other, 'policy a', 'policy b')
 
@@ -181,3 +185,86 @@ def test_the_base_frame_is_compared_where_both_sides_say_one():
         arm.check_same(other, 'policy a', 'policy b')
     with pytest.raises(SpecMismatch, match=r'\(control_period'):
         dataclasses.replace(older, control_period=0.04).check_same(arm, 'a', 'b')
+
+
+def still_env(**arm):
+    return ArmEnv(TrainConfig(arm=ArmConfig(**arm)))
+
+
+def too_fast(env):
+    """Reset to a posture in which every joint moves at twice its velocity limit."""
+    start, _ = env.reset(seed=0)
+    where = env.policy_spec.slices()
+    start[where['joint_velocity']] = 2 * np.array(env.policy_spec.velocity_limit)
+    start, _ = env.reset(seed=0, options={'observation': start})
+    return start
+
+
+def test_a_fault_ends_the_episode_without_reward_or_success():
+    env = still_env()
+    env.reset(seed=0)
+    too_fast(env)
+    env.task.goal = env.arm.tip_position
+    env.task.success = lambda motion: True
+    _, reward, terminated, truncated, info = env.step(np.ones(6, np.float32))
+    assert (reward, terminated, truncated, info['is_success']) == (0.0, True, False, False)
+    assert 'velocity limit' in info['period'].fault
+    assert info['period'].states == 1 and not info['executed_action'].any()
+
+
+def test_the_executed_action_is_the_mean_of_what_the_guards_let_through():
+    env = still_env()
+    env.reset(seed=0)
+    limit, applied = np.array(env.policy_spec.torque_limit), []
+    step = env.arm.step
+
+    def record(torque, n_steps):
+        step(torque, n_steps)
+        applied.append(env.arm.applied_torque)
+
+    env.arm.step = record
+    for _ in range(20):
+        observation, *_, info = env.step(np.ones(6, np.float32))
+        period = info['period']
+        assert info['executed_action'] == pytest.approx(np.mean(applied, axis=0) / limit, abs=1e-6)
+        previous = observation[env.policy_spec.slices()['previous_action']]
+        assert (previous == info['executed_action']).all()
+        assert len(applied) == period.states == 10 and 0 <= period.guarded <= 10
+        applied.clear()
+    assert period.guarded == 10 and period.speed < 1.5 and not period.fault
+
+
+def test_the_guards_of_training_see_what_the_sensors_say():
+    """Speeds that only the sensors report are a fault; a speed that they hide is none."""
+    env = still_env()
+    env.reset(seed=0)
+    fast = 2 * np.array(env.policy_spec.velocity_limit)
+    env.arm.sense = lambda: (env.arm.position, fast)
+    assert env.step(np.zeros(6, np.float32))[2]
+    too_fast(env)
+    env.arm.sense = lambda: (env.arm.position, 0 * fast)
+    *_, info = env.step(np.zeros(6, np.float32))
+    assert not info['period'].fault and info['period'].speed > 1.5
+
+
+@pytest.mark.parametrize(
+    ('arm', 'message'),
+    [
+        ({'state_period': 0.003}, r'arm.state_period is 0.003 s; 0.02 s is not a multiple'),
+        ({'state_period': 0.04}, r'arm.state_period is 0.04 s; 0.02 s is not a multiple'),
+        ({'timestep': 0.0015}, r'arm.timestep is 0.0015 s; 0.002 s is not a multiple'),
+        ({'timestep': 0.004}, r'arm.timestep is 0.004 s; 0.002 s is not a multiple'),
+    ],
+)
+def test_periods_that_do_not_divide_are_refused(arm, message):
+    with pytest.raises(ConfigError, match=message):
+        still_env(**arm)
+
+
+def test_shorter_time_steps_and_states_add_up_to_the_control_period():
+    env = still_env(control_period=0.012, state_period=0.004, timestep=0.001)
+    env.reset(seed=0)
+    before = env.arm.time
+    *_, info = env.step(np.zeros(6, np.float32))
+    assert env.arm.time - before == pytest.approx(0.012)
+    assert info['period'].states == 3

@@ -113,7 +113,7 @@ def launch(share, domain):
 
 @pytest.fixture
 def policy(tmp_path):
-    return save(linear_policy(reach_spec(load_robot(), 0.05, True)), tmp_path / 'policy.onnx')
+    return save(linear_policy(reach_spec(load_robot(), 0.02, True)), tmp_path / 'policy.onnx')
 
 
 @pytest.mark.parametrize('name', ['train', 'deploy', 'sim', 'view'])
@@ -138,7 +138,7 @@ def test_deploy_against_sim_ends_cleanly_at_ctrl_c(launch, policy):
 
 
 def test_random_poses_are_sent_to_a_policy_that_reaches_poses(launch, tmp_path):
-    spec = arm_spec(load_robot(), ReachPoseTask.fields, 0.05, True)
+    spec = arm_spec(load_robot(), ReachPoseTask.fields, 0.02, True)
     policy = save(linear_policy(spec), tmp_path / 'policy.onnx')
     points = launch('deploy', f'policy:={policy}')
     points.wait_for('goal refused: it is a point')
@@ -315,7 +315,7 @@ def test_arguments_reach_train_node_and_the_file_gives_the_rest(launch, tmp_path
     parameters = {
         'compile': False, 'realism.preset': 'sim2real', 'steps': 9, 'learning_starts': 2,
         'eval_every': 5, 'eval_episodes': 1, 'final_eval_episodes': 1, 'arm.tip': 'link4',
-        'sac.hidden': 16, 'sac.batch_size': 8, 'video': False,
+        'sac.hidden': 16, 'sac.batch_size': 8, 'video': False, 'controller.name': 'none',
     }  # fmt: skip
     settings.write_text(json.dumps({'train_node': {'ros__parameters': parameters}}))
     launched = launch(

@@ -31,16 +31,22 @@ def test_tip_and_jacobian_agree_with_mujoco(kind, tmp_path):
     n = len(arm.robot.joint_names)
     kinematics = ForwardKinematics(arm.robot.chain, n)
     positions = np.random.default_rng(0).uniform(-2, 2, (200, n))
-    tip, jacobian, rotation, turning = kinematics(torch.tensor(positions, dtype=torch.float32))
+    place = kinematics(torch.tensor(positions, dtype=torch.float32))
     wanted, wanted_turning = np.zeros((3, arm.model.nv)), np.zeros((3, arm.model.nv))
     body = arm.model.body(arm.robot.tip).id
+    carriers = [arm.model.joint(name).bodyid[0] for name in arm.robot.joint_names]
     for i, position in enumerate(positions):
         arm.reset(position)
         mujoco.mj_jacBody(arm.model, arm.data, wanted, wanted_turning, body)
-        assert np.abs(tip[i].numpy() - arm.tip_position).max() < 1e-6
-        assert np.abs(jacobian[i].numpy() - wanted).max() < 1e-5
-        assert np.abs(rotation[i].numpy() - arm.tip_rotation).max() < 1e-6
-        assert np.abs(turning[i].numpy() - wanted_turning).max() < 1e-5
+        assert np.abs(place.tip[i].numpy() - arm.tip_position).max() < 1e-6
+        assert np.abs(place.jacobian[i].numpy() - wanted).max() < 1e-5
+        assert np.abs(place.rotation[i].numpy() - arm.tip_rotation).max() < 1e-6
+        assert np.abs(place.turning[i].numpy() - wanted_turning).max() < 1e-5
+        # Any point of an axis may be its origin.
+        off = np.cross(place.origins[i].numpy() - arm.joint_places, place.axes[i].numpy())
+        assert np.abs(off).max() < 1e-5
+        carried = arm.data.xmat[carriers].reshape(-1, 3, 3)
+        assert np.abs(place.links[i].numpy() - carried).max() < 1e-5
 
 
 def test_features_of_an_arm_are_bounded_whatever_a_sensor_says():

@@ -38,9 +38,9 @@ def test_commands_arrive_late_by_up_to_the_latency():
             arm.step(np.ones(6))
             steps += 1
         delays.append((steps - 1) * arm.timestep)
-    assert max(delays) <= 0.1 + 0.002
-    assert max(delays) > 0.06
-    assert min(delays) < 0.04
+    latest = 2.0 * ArmConfig().control_period
+    assert 0.6 * latest < max(delays) <= latest + arm.timestep
+    assert min(delays) < 0.4 * latest
 
 
 def test_states_are_seen_late():
@@ -51,7 +51,7 @@ def test_states_are_seen_late():
         seen.append(arm.sense()[0])
         arm.step(np.ones(6))
     delay = next(d for d in range(60) if np.allclose(seen[150], true[150 - d], atol=1e-12))
-    assert 0 < delay * arm.timestep <= 0.1
+    assert 0 < delay * arm.timestep <= 2.0 * ArmConfig().control_period
     assert np.allclose(seen[199], true[199 - delay], atol=1e-12)
 
 

@@ -36,7 +36,7 @@ def sac_ros(*arguments, **options):
 def run_dir(tmp_path_factory):
     """A run whose policy asks for no torque of the default arm."""
     folder = tmp_path_factory.mktemp('run')
-    save(linear_policy(reach_spec(load_robot(), 0.05, True)), folder / 'policy.onnx')
+    save(linear_policy(reach_spec(load_robot(), 0.02, True)), folder / 'policy.onnx')
     return folder
 
 

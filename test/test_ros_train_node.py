@@ -27,6 +27,7 @@ def small_run(tmp_path, **changes):
         'arm.model': ARM,
         'sac.hidden': 16,
         'sac.batch_size': 16,
+        'controller.name': 'none',
         'final_eval_episodes': 2,
     }
     return settings_file(tmp_path / 'train.yaml', **(settings | changes))

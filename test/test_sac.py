@@ -209,7 +209,7 @@ def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
     assert ended.any()
     assert not ended.all()
     assert torch.equal(target[ended], transitions.reward[ended])
-    assert torch.allclose(target[~ended], (transitions.reward + 0.95 * soft)[~ended])
+    assert torch.allclose(target[~ended], (transitions.reward + sac.config.gamma * soft)[~ended])
 
 
 def test_a_given_discount_takes_the_place_of_gamma():

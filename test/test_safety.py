@@ -62,9 +62,59 @@ def test_joints_without_limits_are_free():
     assert guard.outside_limits(np.full(3, 1e9)) == ''
 
 
-def test_over_the_velocity_limit_nothing_speeds_up():
-    velocity = np.array([3.5, -3.5, 1.0])
-    assert settled().apply(np.full(3, 4.0), ZERO, velocity, 0.01).torque.tolist() == [0.0, 4, 4]
+def test_torque_falls_to_zero_at_the_velocity_limit_and_brakes_beyond_it():
+    guard, limit = settled(), 10.0  # within 0.6 rad/s, which is the band
+    for speed, torque in ((2.3, 10), (2.7, 5), (3.0, 0), (3.3, -5), (3.6, -10), (4.4, -10)):
+        for side in (-1.0, 1.0):
+            velocity = np.array([side * speed, 0.0, 0.0])
+            result = guard.apply(np.full(3, side * limit), ZERO, velocity, 0.01)
+            assert result.torque == pytest.approx(side * np.array([torque, 10, 10]))
+            assert result.guards == (('velocity',) if torque < 10 else ())
+
+
+def test_the_allowed_velocity_shrinks_towards_a_limit():
+    guard = settled()
+    inner = 2.0 - guard.config.position_margin
+    for distance, speed in ((1.0, 3.0), (0.4, 2.0), (0.1, 0.5), (0.0, 0.0), (-0.1, 0.0)):
+        slowest, fastest = guard.allowed_velocity(np.array([inner, 0, -inner]) - distance)
+        assert fastest[0] == pytest.approx(speed) and slowest[0] == -3.0
+        slowest, fastest = guard.allowed_velocity(np.array([inner, 0, -inner]) + distance)
+        assert slowest[2] == pytest.approx(-speed) and fastest[2] == 3.0
+
+
+def random_states(rng, spec, shape):
+    """States (*shape, n) inside and outside the limits of a robot."""
+    finite = np.isfinite(spec.velocity_limit)
+    speed = np.where(finite, spec.velocity_limit, 1e3)
+    n = spec.n_action
+    return rng.uniform(-4, 7, (*shape, n)), rng.uniform(-1.6, 1.6, (*shape, n)) * speed
+
+
+def test_braking_only_opposes_motion():
+    rng = np.random.default_rng(2)
+    spec = random_spec(rng, 1000)
+    guard = SafetyFilter(spec, SafetyConfig())
+    position, velocity = random_states(rng, spec, (200,))
+    low, high = guard.allowed(position, 0 * velocity)
+    assert (low <= 0).all() and (high >= 0).all()
+    low, high = guard.allowed(position, velocity)
+    assert (velocity[low > 0] < 0).all() and (velocity[high < 0] > 0).all()
+    assert (low > 0).sum() > 1000 < (high < 0).sum()
+
+
+def test_torque_bounds_are_continuous_and_fall_with_velocity():
+    rng = np.random.default_rng(3)
+    spec = random_spec(rng, 1000)
+    config = SafetyConfig()
+    guard = SafetyFilter(spec, config)
+    speed = np.where(np.isfinite(spec.velocity_limit), spec.velocity_limit, math.pi)
+    shares = np.linspace(-2, 2, 2001)[:, None]
+    position, _ = random_states(rng, spec, (1,))
+    for bound in guard.allowed(position, shares * speed):
+        steps = np.diff(bound, axis=0)
+        largest = np.array(spec.torque_limit) / config.velocity_band * np.diff(shares[:2], axis=0)
+        assert (steps <= 1e-9).all() and (steps >= -largest - 1e-9).all()
+        assert (np.ptp(bound, axis=0) > 0).mean() > 0.8
 
 
 def test_far_over_the_velocity_limit_is_a_fault():
@@ -116,9 +166,9 @@ def test_what_a_limit_forbids_goes_at_once_and_comes_back_at_the_rate():
     assert guard.last.tolist() == [9.0] * 3
     fast, close = np.array([3.5, 0.0, 0.0]), np.array([0.0, 1.97, 0.0])
     result = guard.apply(np.full(3, 9.0), close, fast, 0.01)
-    assert result.torque.tolist() == [0.0, 0.0, 9.0]
-    assert set(result.guards) == {'position', 'velocity'}
-    assert guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01).torque.tolist() == [1.0, 1.0, 9.0]
+    assert result.torque.tolist() == [-1.0, 0.0, 9.0]  # braking starts at the rate too
+    assert set(result.guards) == {'position', 'velocity', 'rate'}
+    assert guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01).torque.tolist() == [0.0, 1.0, 9.0]
 
 
 def test_an_inward_torque_near_a_limit_still_grows_at_the_rate():
@@ -167,12 +217,18 @@ def test_a_million_random_torques_and_states_never_get_through_unsafe():
         assert np.isfinite(safe).all() and (np.abs(safe) <= limit).all()
         if result.fault:
             continue
-        assert (safe[position >= upper] <= 0).all() and (safe[position <= lower] >= 0).all()
-        assert (safe * velocity <= 0)[np.abs(velocity) > fastest].all()
+        opposes = safe * velocity <= 0
+        assert (opposes | (safe <= 0))[position >= upper].all()
+        assert (opposes | (safe >= 0))[position <= lower].all()
+        assert opposes[np.abs(velocity) > fastest].all()
+        low, high = guard.allowed(position, velocity)
+        assert ((np.minimum(low, 0) <= safe) & (safe <= np.maximum(high, 0))).all()
         step = config.torque_rate * min(dt, guard.MAX_STEP_TIME) + 1e-9
+        # A jump is towards zero, at most one step past it, and only where a bound forces it.
         grown = np.maximum(safe - np.maximum(before, 0), np.minimum(before, 0) - safe)
         assert (grown <= step).all()
-        assert ((np.abs(safe - before) <= step) | (np.abs(safe) <= step)).all()
+        forbidden = (before < np.minimum(low, 0)) | (before > np.maximum(high, 0))
+        assert (forbidden | (np.abs(safe - before) <= step)).all()
     assert faults == 50
 
 

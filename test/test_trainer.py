@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
-from sac_ros.config import SACConfig, TaskConfig, TrainConfig
+from sac_ros.config import ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.episode import retrace
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader
@@ -30,6 +30,7 @@ def config(run_dir, **changes):
     values = dict(
         run_dir=str(run_dir), steps=200, gradient_steps=1, learning_starts=20, eval_every=50,
         eval_episodes=1, compile=False, task=TaskConfig(episode_steps=10), sac=HIDDEN,
+        controller=ControllerConfig('none'),
     )  # fmt: skip
     if changes.get('sac', HIDDEN).n_step > 1:
         values['hindsight'] = 0.0

@@ -13,7 +13,7 @@ from PIL import Image
 from policy_files import linear_policy, save
 
 from sac_ros.cli import main
-from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.picture import Camera
 from sac_ros.envs.reach import reach_spec
@@ -95,6 +95,7 @@ def test_a_run_logs_under_the_usual_names_and_films_its_evaluations(tmp_path, dr
         compile=False,
         sac=SACConfig(hidden=16, batch_size=16),
         task=TaskConfig(episode_steps=20),
+        controller=ControllerConfig('none'),
     )
     Trainer(config).run()
     (file,) = (tmp_path / 'run/log').iterdir()
@@ -110,7 +111,7 @@ def test_watch_writes_a_video_where_there_is_no_screen(tmp_path, monkeypatch, ca
     monkeypatch.delenv('DISPLAY', raising=False)
     monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
     monkeypatch.chdir(tmp_path)
-    moves = linear_policy(reach_spec(load_robot(), 0.05, True), bias=[2, 2, 1, 0.5, 0.5, 0.5])
+    moves = linear_policy(reach_spec(load_robot(), 0.02, True), bias=[2, 2, 1, 0.5, 0.5, 0.5])
     policy = save(moves, tmp_path / 'policy.onnx')
     settings = ['--task.episode_steps', '15', '--episodes', '2']
     assert main(['watch', str(policy), *settings, '--output', 'a.gif']) == 0
@@ -141,7 +142,7 @@ def watch_on(display, policy):
 
 @pytest.fixture
 def policy(tmp_path):
-    return save(linear_policy(reach_spec(load_robot(), 0.05, True)), tmp_path / 'policy.onnx')
+    return save(linear_policy(reach_spec(load_robot(), 0.02, True)), tmp_path / 'policy.onnx')
 
 
 def test_watch_opens_a_window_and_ends_in_peace(policy):

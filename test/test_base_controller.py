@@ -1,0 +1,160 @@
+"""Base controllers: torque as in MuJoCo, spheres that detect contacts, a bounded residual."""
+
+import numpy as np
+import pytest
+import torch
+from real_arms import arm_config
+
+from sac_ros.base_controller import make_controller, with_base
+from sac_ros.clearance import Clearance
+from sac_ros.config import ArmConfig, ControllerConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm import SimArm
+from sac_ros.envs.collision import collision_spheres
+from sac_ros.envs.env import ArmEnv, make_problem
+from sac_ros.envs.reach import ReachTask
+from sac_ros.envs.task import arm_spec
+from sac_ros.errors import ConfigError
+from sac_ros.export import trial_observations
+from sac_ros.features import ForwardKinematics
+
+ARMS = ['default', 'panda-urdf', 'openarm-left', 'xarm7']
+
+
+def simulated(name, **changes):
+    """Return an arm that does not compensate gravity."""
+    changes = {'gravity_compensation': False, **changes}
+    return SimArm(ArmConfig(**changes) if name == 'default' else arm_config(name, **changes))
+
+
+def base_law(spec, chain, config):
+    """Return the function from observations (B, n_obs) to a base controller's output (float64)."""
+    controller = make_controller(spec, chain, config).double()
+    kinematics = ForwardKinematics(chain, spec.n_action).double()
+
+    @torch.no_grad()
+    def law(observations):
+        observation = torch.tensor(observations, dtype=torch.float64)
+        place = kinematics(observation[:, spec.slices()['joint_position']])
+        return controller(observation, place)
+
+    return law
+
+
+def random_postures(arm, n, seed=0):
+    lower, upper = arm.robot.joint_ranges()
+    return np.random.default_rng(seed).uniform(lower, upper, (n, len(lower)))
+
+
+@pytest.mark.parametrize('name', ['default', 'panda-urdf', 'openarm-left'])
+def test_gravity_torque_is_mujocos_bias_at_rest(name):
+    arm = simulated(name)
+    spec = arm_spec(arm.robot, ReachTask.fields, 0.02, gravity_compensated=False)
+    postures = random_postures(arm, 50)
+    observations = np.zeros((50, spec.n_observation))
+    observations[:, spec.slices()['joint_position']] = postures
+    base = base_law(spec, arm.robot.chain, ControllerConfig('gravity'))(observations)
+    limit = np.array(spec.torque_limit)
+    dofs = [arm.model.joint(joint).dofadr[0] for joint in spec.joint_names]
+    assert (base.authority == 1).all()
+    for action, posture in zip(base.action.numpy(), postures, strict=True):
+        arm.reset(posture)
+        bias = arm.data.qfrc_bias[dofs] - arm.data.qfrc_passive[dofs]
+        assert action * limit == pytest.approx(np.clip(bias, -limit, limit), abs=1e-3)
+
+
+def test_gravity_that_the_robot_compensates_is_not_added():
+    arm = simulated('default', gravity_compensation=True)
+    spec = arm_spec(arm.robot, ReachTask.fields, 0.02, gravity_compensated=True)
+    observations = np.zeros((10, spec.n_observation))
+    observations[:, :6] = random_postures(arm, 10)
+    base = base_law(spec, arm.robot.chain, ControllerConfig('gravity'))(observations)
+    assert not base.action.any()
+
+
+def spheres_of(arm):
+    chain = arm.robot.chain._replace(collision=collision_spheres(arm))
+    n = len(arm.robot.joint_names)
+    return Clearance(chain, chain.collision, n).double(), ForwardKinematics(chain, n).double()
+
+
+@pytest.mark.parametrize('name', ARMS)
+def test_the_gradient_of_the_clearance_is_its_derivative(name):
+    arm = simulated(name)
+    clearance, kinematics = spheres_of(arm)
+    position = torch.tensor(random_postures(arm, 100), requires_grad=True)
+    gap, gradient = clearance(kinematics(position))
+    (derivative,) = torch.autograd.grad(gap.sum(), position)
+    assert torch.allclose(gradient, derivative, atol=1e-8)
+    assert gradient.abs().max() > 0.1
+
+
+@pytest.mark.parametrize('name', ARMS)
+def test_spheres_detect_contacts(name):
+    arm = simulated(name)
+    clearance, kinematics = spheres_of(arm)
+    postures = random_postures(arm, 2000, seed=5)  # others than those of the calibration
+    touches = []
+    for posture in postures:
+        arm.place(posture)
+        touches.append(arm.touches())
+    gap = clearance(kinematics(torch.tensor(postures)))[0][:, 0].numpy()
+    touches, near = np.array(touches), gap < ControllerConfig().clearance
+    assert 20 < touches.sum() < 1980
+    assert near[touches].mean() >= 0.95
+    assert near[~touches].mean() < 0.6  # a free arm may move
+
+
+@pytest.mark.parametrize('name', ['gravity', 'impedance', 'ik-pd'])
+@pytest.mark.parametrize('task', ['reach-point', 'reach-pose', 'track-point'])
+def test_the_residual_is_bounded_by_its_authority(name, task):
+    config = TrainConfig(task=TaskConfig(name=task), controller=ControllerConfig(name))
+    _, spec, chain = make_problem(config)
+    observations = trial_observations(spec, np.random.default_rng(0))
+    base = base_law(spec, chain, config.controller)(observations)
+    assert (base.action.abs() <= 1).all() and (base.authority >= 0).all()
+    largest = config.controller.residual if name != 'gravity' else 1.0
+    assert (base.authority <= largest + 1e-6).all()
+    draw = torch.Generator().manual_seed(0)
+    residual = torch.rand(base.action.shape, generator=draw, dtype=torch.float64) * 2 - 1
+    for share in (residual, residual.sign()):
+        action = with_base(base, share)
+        assert (action.abs() <= 1).all()
+        assert ((action - base.action).abs() <= base.authority + 1e-12).all()
+
+
+def test_the_residual_shrinks_towards_the_goal():
+    env = ArmEnv(TrainConfig())
+    _, spec, chain = make_problem(TrainConfig())
+    start, _ = env.reset(seed=0)
+    rows = np.tile(start.astype(float), (4, 1))
+    for row, distance in zip(rows, (0.0, 0.05, 0.2, 5.0), strict=True):
+        row[spec.slices()['goal']] = env.arm.tip_position + distance * np.eye(3)[0]
+    config = ControllerConfig()
+    authority = base_law(spec, chain, config)(rows).authority[:, 0].numpy()
+    assert (np.diff(authority) > 0).all()
+    assert authority[0] == pytest.approx(config.residual_at_goal, abs=1e-4)
+    assert authority[-1] == pytest.approx(config.residual, abs=1e-4)
+
+
+def test_without_an_arm_or_a_name_there_is_no_base_controller():
+    _, spec, chain = make_problem(TrainConfig())
+    assert make_controller(spec, chain, ControllerConfig('none')) is None
+    assert make_controller(spec, None, ControllerConfig()) is None
+    with pytest.raises(ConfigError, match='needs the dynamics of the arm'):
+        make_controller(spec, chain._replace(dynamics=None), ControllerConfig())
+    residual = torch.randn(3, 6)
+    assert with_base(None, residual) is residual
+
+
+def test_inverse_kinematics_alone_reaches_goals():
+    config = TrainConfig()
+    env, spec, chain = make_problem(config)
+    law, distances = base_law(spec, chain, config.controller), []
+    for seed in range(6):
+        observation, _ = env.reset(seed=seed)
+        for _ in range(config.task.episode_steps):
+            action = law(observation[None]).action[0].numpy()
+            observation, _, terminated, _, info = env.step(action)
+            assert not terminated and not info['period'].contact, info['period']
+        distances.append(np.linalg.norm(env.arm.tip_position - env.goal))
+    assert np.mean(distances) < config.task.success_radius
