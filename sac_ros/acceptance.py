@@ -55,10 +55,10 @@ class Acceptance:
 
     def rank(self) -> tuple[float, ...]:
         """Return a key that is lower for the better policy, over all passes."""
-        faults, contacts, missed, distance = zip(
+        faults, contacts, missed, distance, time = zip(
             *(figures.rank() for figures in self.passes.values()), strict=True
         )
-        return sum(faults), sum(contacts), sum(missed), max(distance)
+        return sum(faults), sum(contacts), sum(missed), max(distance), sum(time)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures with stable keys; what is unknown is None."""

@@ -20,6 +20,9 @@ STILL_SECONDS = 0.5  # [s] at the end of an episode over which stillness is meas
 SETTLED_RADIUS = 0.02  # [m] within which the tip has reached the goal
 
 
+PRECISE = 10.0  # [mm] 95th percentile of the final distance below which time decides
+
+
 @dataclass(frozen=True)
 class PassFigures:
     """Figures over the episodes of one pass. NaN where a task or its episodes do not have them."""
@@ -60,9 +63,13 @@ class PassFigures:
 
     def rank(self) -> tuple[float, ...]:
         """Return a key that is lower for the better policy."""
-        # Fewer faults, fewer contacts, more success, less distance, in this order.
-        distance = self.distance_p95 if math.isfinite(self.distance_p95) else -self.mean_return
-        return self.faults, self.contacts, -self.success, distance
+        # Fewer faults, fewer contacts, more success, less distance beyond what is precise enough,
+        # less time, in this order.
+        if not math.isfinite(self.distance_p95):
+            return self.faults, self.contacts, -self.success, -self.mean_return, 0.0
+        distance = max(self.distance_p95, PRECISE)
+        time = self.time_to_goal if math.isfinite(self.time_to_goal) else math.inf
+        return self.faults, self.contacts, -self.success, distance, time
 
 
 class _Episode(NamedTuple):

@@ -235,18 +235,19 @@ class BaseController(nn.Module):
         least = self.k_arc_radius**2
         share = radius.square() * far.square()
         share = share / ((radius.square() + least) * (far.square() + least))
-        return share * arc + (1 - share) * error
+        bent: Tensor = share * arc + (1 - share) * error
+        return bent
 
     def _cost(self, position: Tensor, angle: Tensor) -> Tensor:
         """Return what a turn (B, 1) [rad] of the first joint costs: its size, most of all limits.
 
         Of two turns of half a circle the one that ends nearer to the middle is cheaper.
         """
-        end = position + angle
-        beyond = (end - self.upper[self.first]).clamp(min=0) + (
-            self.lower[self.first] - end
-        ).clamp(min=0)
-        return angle.abs() + 100 * beyond + 0.05 * (end - self.middle[self.first] - 0.1).abs()
+        end, upper, lower = position + angle, self.upper[self.first], self.lower[self.first]
+        beyond = (end - upper).clamp(min=0) + (lower - end).clamp(min=0)
+        tie = (end - self.middle[self.first] - 0.1).abs()
+        cost: Tensor = angle.abs() + 100 * beyond + 0.05 * tie
+        return cost
 
     def _damped_solve(self, jacobian: Tensor, wanted: Tensor) -> Tensor:
         """Return (J J^T + lambda^2 I)^-1 v, (B, m), by Gauss-Jordan elimination."""

@@ -19,7 +19,7 @@ from sac_ros.spec import PolicySpec
 Vector = NDArray[np.float64]
 STIFFNESS, DAMPING = 150.0, 20.0  # [1/s^2], [1/s] of the joint error
 REFERENCE_GAIN = 6.0  # [1/s] speed of the reference per distance to its end
-SPEED = 0.7  # share of the velocity limit that the reference uses
+SPEED = 0.8  # share of the velocity limit that the reference uses
 FREE_SPEED = math.pi  # [rad/s] for joints without a velocity limit
 MARGIN = 0.06  # [rad] kept to position limits
 RESTARTS, ITERATIONS = 20, 200  # of the inverse kinematics
