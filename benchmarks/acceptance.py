@@ -173,6 +173,7 @@ def summarize(seeds: list[Figures]) -> dict[str, Any]:
         row[f'{prefix}p95_mm'] = _mean(p['distance_p95'] for p in nominal)
         row[f'{prefix}sim2real_2cm'] = _mean(p['within_2cm'] for p in worse)
         row[f'{prefix}sim2real_p95_mm'] = _mean(p['distance_p95'] for p in worse)
+        row[f'{prefix}sim2real_time_to_goal'] = _mean(p['time_to_goal'] for p in worse)
         row[f'{prefix}sim2real_chatter'] = _mean(p['chatter'] for p in worse)
         for name in ('faults', 'contacts', 'outside_limits', 'episodes'):
             row[prefix + name] = sum(p[name] for p in (*nominal, *worse))
@@ -188,7 +189,8 @@ def table(summary: dict[str, dict[str, Any]]) -> str:
     """Return the figures as a table in Markdown."""
     names = (
         'success_5cm', 'success_2cm', 'success_1cm', 'p95_mm', 'chatter', 'tip_speed',
-        'time_to_goal', 'over_limit', 'sim2real_2cm', 'sim2real_p95_mm', 'sim2real_chatter',
+        'time_to_goal', 'over_limit', 'sim2real_2cm', 'sim2real_p95_mm', 'sim2real_time_to_goal',
+        'sim2real_chatter',
         'faults', 'contacts', 'outside_limits', 'episodes',
     )  # fmt: skip
     lines = ['| arm | | ' + ' | '.join(names) + ' |', '|---' * (2 + len(names)) + '|']
