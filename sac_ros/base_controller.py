@@ -226,11 +226,7 @@ class BaseController(nn.Module):
         sideward = torch.linalg.cross(axis, outward)
         sine = (goal * sideward).sum(1, keepdim=True)
         cosine = (goal * outward).sum(1, keepdim=True)
-        # float32: ONNX Runtime has no arctangent of float64.
-        angle = torch.atan2(sine.float(), cosine.float()).to(error.dtype)  # (B, 1) [rad]
-        other = angle - 2 * math.pi * torch.sign(angle)
-        first = position[:, self.first, None]
-        angle = torch.where(self._cost(first, other) < self._cost(first, angle), other, angle)
+        angle = self._way(_atan2(sine, cosine), position, self.first)  # (B, 1) [rad]
         arc = (far - radius) * outward + angle * radius * sideward + along
         least = self.k_arc_radius**2
         share = radius.square() * far.square()
@@ -238,16 +234,20 @@ class BaseController(nn.Module):
         bent: Tensor = share * arc + (1 - share) * error
         return bent
 
-    def _cost(self, position: Tensor, angle: Tensor) -> Tensor:
-        """Return what a turn (B, 1) [rad] of the first joint costs: its size, most of all limits.
+    def _way(self, angle: Tensor, position: Tensor, joint: int) -> Tensor:
+        """Return the cheaper way (B, 1) [rad] of a joint to turn by an angle (B, 1) [rad].
 
-        Of two turns of half a circle the one that ends nearer to the middle is cheaper.
+        It costs its size, and most of all what it exceeds the limits by. Of two turns of half a
+        circle the one that ends nearer to the middle is cheaper.
         """
-        end, upper, lower = position + angle, self.upper[self.first], self.lower[self.first]
-        beyond = (end - upper).clamp(min=0) + (lower - end).clamp(min=0)
-        tie = (end - self.middle[self.first] - 0.1).abs()
-        cost: Tensor = angle.abs() + 100 * beyond + 0.05 * tie
-        return cost
+        other = angle - 2 * math.pi * torch.sign(angle)
+        start, upper, lower = position[:, joint, None], self.upper[joint], self.lower[joint]
+        costs = []
+        for way in (angle, other):
+            end = start + way
+            beyond = (end - upper).clamp(min=0) + (lower - end).clamp(min=0)
+            costs.append(way.abs() + 100 * beyond + 0.05 * (end - self.middle[joint] - 0.1).abs())
+        return torch.where(costs[1] < costs[0], other, angle)
 
     def _damped_solve(self, jacobian: Tensor, wanted: Tensor) -> Tensor:
         """Return (J J^T + lambda^2 I)^-1 v, (B, m), by Gauss-Jordan elimination."""
@@ -282,6 +282,11 @@ class BaseController(nn.Module):
         slid = mass[:, None] * place.axes
         columns = torch.where(self.slides[:, None], slid, turned)  # (B, c, 3)
         return apply_matrix(-columns, self.gravity.expand(columns.shape[0], 3)) @ self.placement.T
+
+
+def _atan2(sine: Tensor, cosine: Tensor) -> Tensor:
+    """Return the angle [rad] in float32: ONNX Runtime has no arctangent of float64."""
+    return torch.atan2(sine.float(), cosine.float()).to(sine.dtype)
 
 
 def make_controller(

@@ -132,7 +132,7 @@ def test_the_residual_shrinks_towards_the_goal():
     config = ControllerConfig()
     authority = base_law(spec, chain, config)(rows).authority[:, 0].numpy()
     assert (np.diff(authority) > 0).all()
-    assert authority[0] == pytest.approx(config.residual_at_goal, abs=1e-4)
+    assert authority[0] == pytest.approx(config.residual_at_goal, abs=5e-3)
     assert authority[-1] == pytest.approx(config.residual, abs=1e-4)
 
 
