@@ -110,7 +110,9 @@ def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
     options['metavar'] = {int: 'N', float: 'X'}.get(item.type, 'TEXT')
     if item.choices:
         options['metavar'] = '{' + ','.join(item.choices) + '}'
-    names = ['--task', '--task.name'] if item.name == 'task.name' else [f'--{item.name}']
+    names = [f'--{item.name}']
+    if item.name in ('task.name', 'controller.name'):
+        names.insert(0, f'--{item.name.removesuffix(".name")}')
     group.add_argument(*names, type=item.type, **options)
 
 
