@@ -156,7 +156,7 @@ class ControllerConfig(Checked):
         choices=('none', 'gravity', 'impedance', 'ik-pd'),
     )  # fmt: skip
     residual: float = setting(0.3, 'largest residual, as a share of the torque limit', 0, 2)
-    residual_at_goal: float = setting(0.02, 'the same at the goal', 0, 2)
+    residual_at_goal: float = setting(0.0, 'the same at the goal', 0, 2)
     residual_distance: float = setting(
         0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10
     )

@@ -140,9 +140,9 @@ def too_fast(rig, long):
     seconds = rig.faults(changed(rig, velocity=[0.0, 6.1, 0.0]), 'too fast')
     rig.run()
     rig.message = changed(rig, velocity=[4.1, 0.0, 0.0])  # torque at j1 is positive
-    rig.graph.spin_until(lambda: rig.commands[-1][0] == 0, what='no torque that speeds up')
+    rig.graph.spin_until(lambda: rig.commands[-1][0] < 0, what='torque that brakes')
     require(rig.state == 'RUN' and rig.commands[-1][2] != 0, 'over the velocity limit')
-    return f'over 1.5 times the limit: FAULT after {ms(seconds)}; over it: that torque is gone'
+    return f'over 1.5 times the limit: FAULT after {ms(seconds)}; over it: the torque brakes'
 
 
 def at_a_limit(rig, long):

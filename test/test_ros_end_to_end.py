@@ -13,7 +13,7 @@ from std_srvs.srv import SetBool
 from test_ros_train_node import settings_file
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
 from sac_ros.ros import messages
@@ -31,8 +31,9 @@ CONFIG = TrainConfig(
     learning_starts=200,
     compile=False,
     final_eval_episodes=20,
-    arm=ArmConfig(model=ARM),
+    arm=ArmConfig(model=ARM, control_period=0.05),
     task=TaskConfig(episode_steps=40),
+    controller=ControllerConfig('none'),  # else the untrained one drives the arm as well
     sac=SACConfig(hidden=64, batch_size=128, learning_rate=1e-3, gamma=0.95, initial_alpha=0.1),
 )
 

@@ -167,7 +167,7 @@ def test_ctrl_c_and_kill_end_bit_for_bit_like_a_run_that_went_through(tmp_path, 
     assert episodes(tmp_path / 'cut') == episodes(tmp_path / 'whole')
     assert cut.progress().mean_return == whole.progress().mean_return
     written = (tmp_path / 'cut/evaluations.jsonl').read_text().splitlines()
-    assert [json.loads(row)['step'] for row in written] == [50, 100]
+    assert [json.loads(row)['step'] for row in written] == [0, 50, 100]
 
 
 def test_a_finished_run_goes_on_bit_for_bit_within_its_last_episode(tmp_path):

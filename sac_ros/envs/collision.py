@@ -23,8 +23,11 @@ MARGIN, MARGIN_SHARE = 0.01, 0.1  # [m] kept in addition, at most; share of the 
 TABLE = -1  # in place of the number of a link
 
 
-def collision_spheres(arm: SimArm) -> CollisionSpheres:
-    """Return spheres that cover the collision shapes of an arm, and the pairs that can meet."""
+def collision_spheres(arm: SimArm) -> CollisionSpheres | None:
+    """Return spheres that cover the collision shapes of an arm, and the pairs that can meet.
+
+    None where nothing can meet.
+    """
     model, data, chain = arm.model, mujoco.MjData(arm.model), arm.robot.chain
     mujoco.mj_kinematics(model, data)
     carriers = [int(model.joint(arm.robot.joint_names[j]).bodyid[0]) for j in chain.joint]
@@ -46,9 +49,11 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres:
             centers.append(center)
             radii.append(float(np.linalg.norm(cluster - center, axis=1).max()))
             link_of.append(number)
+    free, touching = _try_postures(arm, rng, links)
+    if not touching:
+        return None
     center, radius, link = np.array(centers), np.array(radii), np.array(link_of)
     pair = np.stack(np.triu_indices(len(radius), 1), axis=1)
-    free, touching = _try_postures(arm, rng, links)
     meets = np.array([[(a, b) in touching for b in range(len(links))] for a in range(len(links))])
     pair = pair[meets[link[pair[:, 0]], link[pair[:, 1]]]]
     above = np.flatnonzero([(TABLE, number) in touching for number in link])
@@ -69,6 +74,8 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres:
     nearest, usual = np.quantile(gaps, (0.0, 0.5), axis=0)
     matters = (nearest < reach + FAR) & (usual > nearest + LEAST_RANGE)
     of_pair, of_table = np.split(matters, [len(pair)])
+    if not matters.any():
+        return None
     reach = np.minimum(reach, nearest) + np.minimum(MARGIN, MARGIN_SHARE * (usual - nearest))
     return CollisionSpheres(center, link, pair[of_pair], above[of_table], normal, reach[matters])
 
