@@ -155,7 +155,7 @@ class ControllerConfig(Checked):
         'ik-pd', 'none (the policy alone), gravity, impedance, or ik-pd (docs/learning.md)',
         choices=('none', 'gravity', 'impedance', 'ik-pd'),
     )  # fmt: skip
-    residual: float = setting(0.3, 'largest residual, as a share of the torque limit', 0, 2)
+    residual: float = setting(0.5, 'largest residual, as a share of the torque limit', 0, 2)
     residual_at_goal: float = setting(0.0, 'the same at the goal', 0, 2)
     residual_distance: float = setting(
         0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10
@@ -300,10 +300,10 @@ class TrainConfig(Checked):
     )  # fmt: skip
     env: str = setting('arm-reach', 'arm-reach, or the id of a Gymnasium environment')
     run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
-    steps: int = setting(10_000, 'environment steps in all', 1, 10**9)
+    steps: int = setting(5_000, 'environment steps in all', 1, 10**9)
     learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
     gradient_steps: int = setting(4, 'updates per environment step', 1, 64)
-    eval_every: int = setting(2_500, 'environment steps between two evaluations', 1, 10**9)
+    eval_every: int = setting(1_000, 'environment steps between two evaluations', 1, 10**9)
     eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
     final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
     seed: int = setting(0, 'seed of everything random', 0, 2**31 - 1)
