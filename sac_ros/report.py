@@ -50,6 +50,9 @@ class TrainingReport:
         config = self._trainer.config
         verb = f'resuming at step {self._trainer.step:,}' if self._trainer.step else 'training'
         self._console.print(f'{verb}: {config.env} in {config.run_dir}; Ctrl-C saves')
+        budget = getattr(getattr(self._trainer.env, 'task', None), 'budget', '')
+        if budget:
+            self._console.print(budget)
         if config.compile:
             self._console.print('the first update is compiled, which takes a while')
             self._compiling = True

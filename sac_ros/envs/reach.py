@@ -54,6 +54,10 @@ class ReachPoseTask(ReachTask):
     """Bring the tip to a random point in a random orientation."""
 
     fields = (GOAL, ObservationField('goal_orientation', 4, '1'))
+    budget = (
+        'reach-pose: no number of steps is known that reaches 95 %; untrained, the base '
+        'controller of the default arm reaches 80 % of poses within 2 cm and 15 degrees'
+    )
 
     def begin(self, rng: np.random.Generator) -> None:
         """Draw a pose that the tip takes in a posture that touches nothing."""

@@ -41,6 +41,7 @@ class Task(ABC):
     """
 
     fields: tuple[ObservationField, ...] = ()  # what `observe` gives, besides the joints
+    budget = ''  # said before training, where the default number of steps is not known to suffice
 
     def __init__(
         self, robot: Robot | SimArm, config: TaskConfig, control_period: float = 0.05
