@@ -129,7 +129,7 @@ class BaseController(nn.Module):
         }
         for name, value in values.items():
             self.register_buffer(name, value)
-        # As buffers the gains keep float64 in the exported graph, where numbers have float32.
+        # As buffers the gains are the same numbers in torch and in the exported graph.
         for name, gain in dataclasses.asdict(config).items():
             if isinstance(gain, float):
                 self.register_buffer(f'k_{name}', torch.tensor(gain))

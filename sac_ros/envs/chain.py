@@ -39,6 +39,18 @@ def path_to(model: mujoco.MjModel, body: int) -> list[int]:
     return path
 
 
+def carrying_link(model: mujoco.MjModel, body: int, carriers: list[int]) -> int:
+    """Return the number of the chain's joint that carries a body, 0 for what is fixed.
+
+    Args:
+        model: where.
+        body: its number.
+        carriers: bodies of the chain's joints, in order; the first joint has number 1.
+    """
+    path = path_to(model, body)
+    return max((i + 1 for i, carrier in enumerate(carriers) if carrier in path), default=0)
+
+
 def last_body(model: mujoco.MjModel, joint: int, ends: set[str]) -> str:
     """Follow first children from a joint's body to the end of the chain.
 

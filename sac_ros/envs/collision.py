@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.envs.chain import path_to
+from sac_ros.envs.chain import carrying_link
 from sac_ros.spec import CollisionSpheres
 
 Points = NDArray[np.float64]
@@ -39,7 +39,7 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres | None:
             _surface(model, data, int(geom), rng)
             for geom in np.flatnonzero(model.geom_contype)
             if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE
-            and _link(model, int(model.geom_bodyid[geom]), carriers) == number
+            and carrying_link(model, int(model.geom_bodyid[geom]), carriers) == number
         ]
         if not points:
             continue
@@ -86,7 +86,7 @@ def _try_postures(
     """Draw postures; return those that touch nothing, and the links that touch in the others."""
     lower, upper = arm.robot.joint_ranges()
     model, data = arm.model, arm.data
-    link = [_link(model, body, carriers[1:]) for body in range(model.nbody)]
+    link = [carrying_link(model, body, carriers[1:]) for body in range(model.nbody)]
     plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
     free, touching = [], set()
     for _ in range(POSTURES):
@@ -109,12 +109,6 @@ def _centers(arm: SimArm, bodies: NDArray[np.int64], center: Points) -> Points:
     rotation = arm.data.xmat[bodies].reshape(-1, 3, 3)
     placed: Points = arm.data.xpos[bodies] + (rotation @ center[:, :, None])[:, :, 0]
     return placed
-
-
-def _link(model: mujoco.MjModel, body: int, carriers: list[int]) -> int:
-    """Return the number of the chain's joint that carries a body, 0 for what is fixed."""
-    path = path_to(model, body)
-    return max((i + 1 for i, carrier in enumerate(carriers) if carrier in path), default=0)
 
 
 def _surface(

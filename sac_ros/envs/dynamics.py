@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.envs.chain import path_to
+from sac_ros.envs.chain import carrying_link
 from sac_ros.spec import Chain, Dynamics
 
 POSTURES = 200  # random postures over which the inertia is averaged
@@ -58,8 +58,7 @@ def _links(
     carriers = [int(model.joint(joint_names[j]).bodyid[0]) for j in chain.joint]
     mass, moment = np.zeros(len(carriers) + 1), np.zeros((len(carriers) + 1, 3))
     for body in range(1, model.nbody):
-        path = path_to(model, body)
-        link = max((i + 1 for i, carrier in enumerate(carriers) if carrier in path), default=0)
+        link = carrying_link(model, body, carriers)
         mass[link] += model.body_mass[body]
         moment[link] += model.body_mass[body] * data.xipos[body]
     center = moment / np.maximum(mass, 1e-9)[:, None]  # in the base frame
