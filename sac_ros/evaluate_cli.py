@@ -146,16 +146,16 @@ def _judge(options: argparse.Namespace, env: ArmEnv, act: Act) -> int:
 def _evaluate_gym(
     options: argparse.Namespace, config: TrainConfig, policy: OnnxPolicy | None
 ) -> int:
-    from sac_ros.envs.env import make_problem
+    from sac_ros.envs.env import make_env
     from sac_ros.evaluation import evaluate, onnx_action
 
     if options.baseline is not None or policy is None:
         raise ConfigError(f'--baseline is for arms, not for {config.env}')
     if options.json is not None:
         raise ConfigError(f'--json is for arms; {config.env} has no acceptance')
-    problem = make_problem(config)
-    policy.spec.check_same(problem.spec, f'policy {policy.path}', 'the environment')
-    result = evaluate(problem.env, onnx_action(policy, policy.spec), options.episodes)
+    env, spec = make_env(config)
+    policy.spec.check_same(spec, f'policy {policy.path}', 'the environment')
+    result = evaluate(env, onnx_action(policy, policy.spec), options.episodes)
     print(f'return   {result.mean_return:.2f} +- {result.std_return:.2f}')
     if not math.isnan(result.success_rate):
         print(f'success  {100 * result.success_rate:.0f} % of {result.episodes} episodes')

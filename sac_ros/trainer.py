@@ -28,7 +28,7 @@ from sac_ros.checkpoint import (
 from sac_ros.compiling import Compiler
 from sac_ros.config import TrainConfig
 from sac_ros.disk import read_json_lines, write_atomically, writing
-from sac_ros.envs.env import ArmEnv, make_problem
+from sac_ros.envs.env import ArmEnv, make_env, make_problem
 from sac_ros.episode import OpenEpisode, retrace
 from sac_ros.errors import CheckpointError, ConfigError, SpecMismatch
 from sac_ros.evaluation import Evaluation, evaluate
@@ -87,7 +87,7 @@ class Trainer:
         self._hindsight = Hindsight.of(task, self.spec, chain, config.hindsight)
         if self._hindsight is not None and config.sac.n_step > 1:
             raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
-        self.eval_env = make_problem(config).env
+        self.eval_env, _ = make_env(config)
         sac = config.sac.resolved(hindsight=self._hindsight is not None)
         self.sac = SAC(self.spec, chain, sac, make_controller(self.spec, chain, config.controller))
         self.state = self.sac.initialize(config.seed, config.device)

@@ -39,7 +39,7 @@ def test_the_untrained_policy_is_the_first_candidate(tmp_path):
 
 
 def test_what_was_best_is_remembered_across_resumes(tmp_path, monkeypatch):
-    figures_in_order(monkeypatch, [9.0, 3.0, 5.0, 4.0, 2.0])
+    figures_in_order(monkeypatch, [90.0, 30.0, 50.0, 40.0, 20.0])
     stop_at(tmp_path, 60)  # evaluated at 0 and 50
     before = (tmp_path / 'best.npz').read_bytes()
     again = Trainer(config(tmp_path, steps=150))
@@ -62,7 +62,7 @@ def test_a_best_of_other_settings_is_ignored_and_a_damaged_one_named(tmp_path):
 
 @pytest.mark.parametrize('better', ['best', 'last'])
 def test_the_better_policy_is_the_one_to_deploy(tmp_path, monkeypatch, better):
-    figures_in_order(monkeypatch, [1.0, 2.0])
+    figures_in_order(monkeypatch, [11.0, 12.0])
     trainer = Trainer(config(tmp_path, steps=60, final_eval_episodes=1))
     trainer.run()
     ranks = iter([(1.0,), (0.0,)] if better == 'best' else [(0.0,), (1.0,)])

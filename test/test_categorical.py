@@ -82,7 +82,7 @@ def test_the_target_has_the_mean_of_the_soft_target(options):
     config = dataclasses.replace(ATOMS, batch_size=32, **options)
     sac = SAC(problem(), None, config)
     state, draws, seen = sac.initialize(0), noise(sac), {}
-    wide = bounds_of(-90.0, 90.0)  # nothing is cut off
+    wide = bounds_of(-300.0, 300.0)  # nothing is cut off
     state = state._replace(running=state.running._replace(critic=wide))
     _, step = sac._seen(state, batch(), draws, None)
     with pytest.MonkeyPatch.context() as patch:
@@ -95,7 +95,7 @@ def test_the_target_has_the_mean_of_the_soft_target(options):
         next_q = next_q[draws.chosen]
     wanted = sac.soft_target(next_q, step, state.temperature['log_alpha'].exp())
     mean = (seen['y'] * categorical.atoms(running, 61)).sum(-1)
-    assert (running['low'], running['high']) == (-90, 90)
+    assert (running['low'], running['high']) == (-300, 300)
     assert torch.allclose(mean, wanted, atol=1e-3)
     assert q.shape == (config.n_critics, 32)
 

@@ -134,7 +134,7 @@ def test_a_mistake_is_one_line_and_touches_nothing(tmp_path, arguments, names):
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
-    assert lines[0].startswith('sac_ros: ')
+    assert lines[0].startswith(('sac_ros: ', f'sac_ros {arguments[0]}: '))
     assert names in lines[0]
     assert [path.name for path in tmp_path.iterdir()] == ['README.md']
 

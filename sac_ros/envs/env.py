@@ -205,8 +205,8 @@ class Problem(NamedTuple):
     chain: Chain | None
 
 
-def make_problem(config: TrainConfig) -> Problem:
-    """Make the environment of a run.
+def make_env(config: TrainConfig) -> tuple[gymnasium.Env[Any, Any], PolicySpec]:
+    """Make the environment of a run, and what its policy sees and gives.
 
     Raises:
         EnvError: the environment or its task is unknown, or its spaces are not bounded boxes.
@@ -214,8 +214,22 @@ def make_problem(config: TrainConfig) -> Problem:
     """
     if config.env == 'arm-reach':
         env = ArmEnv(config)
-        chain = env.arm.robot.chain
-        if config.controller.name == 'ik-pd':
-            chain = chain._replace(collision=collision_spheres(SimArm(config.arm)))
-        return Problem(env, env.policy_spec, chain)
-    return Problem(*make_gym_env(config.env), chain=None)
+        return env, env.policy_spec
+    return make_gym_env(config.env)
+
+
+def make_problem(config: TrainConfig) -> Problem:
+    """Make the environment of a run, and the kinematics that its learner needs.
+
+    Raises:
+        EnvError: the environment or its task is unknown, or its spaces are not bounded boxes.
+        ModelError: the robot file is unusable.
+    """
+    env, spec = make_env(config)
+    if not isinstance(env, ArmEnv):
+        return Problem(env, spec, chain=None)
+    chain = env.arm.robot.chain
+    if config.controller.name == 'ik-pd':
+        nominal = SimArm(config.arm, env.arm.robot)
+        chain = chain._replace(collision=collision_spheres(nominal))
+    return Problem(env, spec, chain)
