@@ -125,7 +125,7 @@ def _given(options: argparse.Namespace) -> TrainConfig:
 
 def _train(options: argparse.Namespace) -> int:
     config = _given(options)
-    from sac_ros.report import TrainingReport
+    from sac_ros.console import TrainingReport
     from sac_ros.trainer import Trainer
     from sac_ros.training_result import final_episodes, finish
 

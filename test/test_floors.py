@@ -47,7 +47,7 @@ FLOORS = {
         'experience',
         'episode',
     ),
-    3: ('trainer', 'report', 'best_checkpoint', 'training_result'),
+    3: ('trainer', 'console', 'best_checkpoint', 'training_result'),
     4: (
         'arguments',
         'cli',

@@ -10,8 +10,8 @@ from sac_ros.acceptance import Acceptance, AcceptanceThresholds
 from sac_ros.arguments import Parser
 from sac_ros.cli import add_settings
 from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.console import next_steps, verdict_lines
 from sac_ros.evaluation import Evaluation
-from sac_ros.report import next_steps, verdict_lines
 from sac_ros.settings import build
 from sac_ros.simulator import SimConfig
 from sac_ros.training_result import TrainingResult
