@@ -7,74 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from policy_files import linear_policy, pose_spec, reach_spec, save
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, Header, String
-from std_srvs.srv import SetBool, Trigger
-from visualization_msgs.msg import MarkerArray
-
-COMMAND = '/forward_effort_controller/commands'
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-SPEC = reach_spec(3)
-# A robot in Python on a busy machine is slow: it is late only after a while.
-PATIENT = ('-p', 'supervision.state_period:=0.3', '-p', 'supervision.state_timeout:=1.0')
-
-
-class Robot:
-    """Publishes joint states, takes commands, and sees what the node says."""
-
-    def __init__(self, graph, policy, *parameters, autostart=True, program=None):
-        self.graph = graph
-        self.names = list(SPEC.joint_names)
-        self.position, self.velocity = [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]
-        self.commands = graph.subscribe(Float64MultiArray, COMMAND)
-        self.states = graph.subscribe(String, '/policy_node/state', LATCHED)
-        self.applied = graph.subscribe(JointState, '/policy_node/applied')
-        self.markers = graph.subscribe(MarkerArray, '/policy_node/markers')
-        self.reports = graph.subscribe(DiagnosticArray, '/diagnostics')
-        self.joint_states = graph.node.create_publisher(JointState, '/joint_states', 1)
-        self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
-        self.timer = graph.node.create_timer(0.005, self.publish)
-        start = f'autostart:={str(autostart).lower()}'
-        arguments = ('-p', f'policy:={policy}', '-p', start, *PATIENT, *parameters)
-        self.process = graph.start('policy_node', '--ros-args', *arguments, program=program)
-
-    def publish(self):
-        message = JointState(name=self.names, position=self.position, velocity=self.velocity)
-        self.joint_states.publish(message)
-
-    def wait(self, *names):
-        self.graph.spin_until(
-            lambda: self.states and self.states[-1].data in names, what=f'state {names}'
-        )
-
-    def reported(self, text):
-        return bool(self.reports) and text in self.reports[-1].status[0].message
-
-    def shown(self, namespace):
-        """Return the last marker of that name, if there is one."""
-        markers = self.markers[-1].markers if self.markers else []
-        return next((marker for marker in markers if marker.ns == namespace), None)
-
-    def torque(self):
-        return np.array(self.commands[-1].data)
-
-    def call(self, name, **request):
-        kind = SetBool if name == 'enable' else Trigger
-        return self.graph.call(kind, f'/policy_node/{name}', **request)
-
-    def run(self, goal=(0.0, 0.0, 0.0)):
-        """Send a goal and enable as soon as the node agrees."""
-        self.wait('READY')
-        self.graph.spin_until(lambda: self.goals.get_subscription_count() == 1)
-        self.goals.publish(PointStamped(point=Point(**dict(zip('xyz', goal, strict=True)))))
-        self.graph.spin_until(lambda: self.call('enable', data=True).success, what='enabling')
-        self.wait('RUN')
+from policy_robot import COMMAND, SPEC, Robot
+from std_msgs.msg import Float64MultiArray, Header
 
 
 @pytest.fixture

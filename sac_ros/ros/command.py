@@ -20,7 +20,7 @@ from std_msgs.msg import Float64MultiArray
 
 from sac_ros.ros.messages import Vector
 
-COMMAND_TOPIC = '/forward_effort_controller/commands'
+COMMAND_TOPIC = 'forward_effort_controller/commands'
 LATEST = QoSProfile(depth=1)
 LAST_WORDS = 5  # times the fallback is published before the node falls silent
 LAST_WORDS_PERIOD = 0.002  # [s]

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from rclpy.clock import Clock
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 
 Message = TypeVar('Message')
@@ -83,9 +84,12 @@ class Listener(Generic[Message]):
         """Begin to listen, unless that is so already."""
         if self._subscription is None:
             kind, topic, qos = self._wanted
+            # Volatile publishers are no mistake: another subscription takes their messages.
+            latched = qos.durability is DurabilityPolicy.TRANSIENT_LOCAL
             self._subscription = self._node.create_subscription(
-                kind, topic, _WithInfo(self._on_message), qos
-            )
+                kind, topic, _WithInfo(self._on_message), qos,
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=not latched),
+            )  # fmt: skip
 
     def _deafen(self) -> None:
         if self._subscription is not None:

@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from numpy.typing import NDArray
+from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
@@ -193,6 +194,11 @@ COLOURS = {
     'green': ColorRGBA(r=0.2, g=0.8, b=0.3, a=0.6),
     'orange': ColorRGBA(r=1.0, g=0.55, b=0.1, a=0.9),
 }
+
+
+def status_name(node: Node) -> str:
+    """Return the name of a node in diagnostics: with its namespace, without the leading slash."""
+    return node.get_fully_qualified_name().lstrip('/')
 
 
 def to_status(

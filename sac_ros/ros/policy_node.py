@@ -87,10 +87,11 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self.create_service(Trigger, '~/reload', self._on_reload, callback_group=aside)
         self._steady = steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._listeners: list[Listener[Any]] = [  # while active, one to joint states as well
-            Listener(
-                self, kind, topic, LATEST, self._on_goal, flooded=self._on_flood, clock=steady
-            )
+            Listener(self, kind, topic, qos, self._on_goal, flooded=self._on_flood, clock=steady)
             for kind, topic in ((PointStamped, '~/goal'), (PoseStamped, '~/goal_pose'))
+            # A transient local subscription takes latched goals, and nothing from a volatile
+            # publisher; a latched goal that is published now arrives on both.
+            for qos in (LATEST, LATCHED_TOPIC)
         ]
         self._loader = BackgroundLoader(self, self.config, self._steady)
         self.create_timer(WATCHDOG_PERIOD, self._on_watchdog, clock=steady)
@@ -119,7 +120,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         names = self._controller.spec.joint_names
         self._commander = Commander(self, names, self._order)
         listener = Listener(
-            self, JointState, '/joint_states', LATEST_STATE, self._on_joint_state,
+            self, JointState, 'joint_states', LATEST_STATE, self._on_joint_state,
             flooded=self._on_flood, clock=self._steady, crowded=CROWDED,
         )  # fmt: skip
         self._listeners.append(listener)
@@ -221,7 +222,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
 
     def _report(self) -> None:
         report = self._controller.report() if self._controller else ('warn', 'UNCONFIGURED', {})
-        status = messages.to_status(self.get_name(), *report)
+        status = messages.to_status(messages.status_name(self), *report)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
 

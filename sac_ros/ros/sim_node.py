@@ -27,8 +27,8 @@ from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.simulator import SimConfig, Simulator
 
-COMMAND_TOPIC = '/forward_effort_controller/commands'
-GOAL_TOPICS = {'/policy_node/goal': PointStamped, '/policy_node/goal_pose': PoseStamped}
+COMMAND_TOPIC = 'forward_effort_controller/commands'
+GOAL_TOPICS = {'policy_node/goal': PointStamped, 'policy_node/goal_pose': PoseStamped}
 REPORT_PERIOD = 1.0  # [s]
 SHOW_PERIOD = 0.1  # [s]
 SLOW = 0.95  # share of the real-time factor asked for below which it warns
@@ -47,15 +47,16 @@ class SimNode(ClosingNode):
         self._goal_until, self._aligned = 0.0, False
         self._tells_time = self.config.clock or self.config.real_time_factor != 1
         self._drawing = ArmMarkers(self.simulator.arm)
-        self._states = self.create_publisher(JointState, '/joint_states', LATEST)
+        self._states = self.create_publisher(JointState, 'joint_states', LATEST)
         self._clock_publisher = self.create_publisher(ClockMessage, '/clock', LATEST)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
         self._goals = {
-            kind: self.create_publisher(kind, topic, LATEST) for topic, kind in GOAL_TOPICS.items()
+            kind: self.create_publisher(kind, topic, LATCHED_TOPIC)
+            for topic, kind in GOAL_TOPICS.items()
         }
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._description = self.create_publisher(String, '/robot_description', LATCHED_TOPIC)
+        self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
         self._description.publish(String(data=description_of(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
         for topic, kind in GOAL_TOPICS.items():
@@ -118,7 +119,7 @@ class SimNode(ClosingNode):
         if self._goal:
             distance = np.linalg.norm(self._goal['goal'] - self.simulator.arm.tip_position)
             values[messages.GOAL_DISTANCE] = float(distance)
-        status = messages.to_status(self.get_name(), level, text, values)
+        status = messages.to_status(messages.status_name(self), level, text, values)
         header = Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
 

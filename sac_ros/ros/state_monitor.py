@@ -26,7 +26,9 @@ class StateMonitor:
         """
         self.topic = f'{target}/state'
         self.state = ''  # '' before the first message
-        self._node, self._name = node, target.rpartition('/')[2]
+        self._node, self._name = node, target.lstrip('/')
+        namespace = self._name.rpartition('/')[0]
+        self._simulator = f'{namespace}/{SIM_NODE}'.lstrip('/')
         self._report: str | None = None  # STATE, or STATE: reason
         self._distance: str | None = None  # [m] from the tip to the goal, '' without a goal
         node.create_subscription(String, self.topic, self._on_state, LATCHED_TOPIC)
@@ -70,7 +72,7 @@ class StateMonitor:
         for status in message.status:
             if status.name == self._name:
                 self._report = status.message
-            if status.name == SIM_NODE:
+            if status.name == self._simulator:
                 self._distance = _value(status, GOAL_DISTANCE)
 
 

@@ -52,10 +52,10 @@ class TrainNode(Node):
             )
         }  # fmt: skip
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._states = self.create_publisher(JointState, '/joint_states', LATEST)
+        self._states = self.create_publisher(JointState, 'joint_states', LATEST)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
-        self._description = self.create_publisher(String, '/robot_description', LATCHED_TOPIC)
+        self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
         env = self.trainer.env
         self._arm_env = env if isinstance(env, ArmEnv) else None
         if self._arm_env is not None:
@@ -92,7 +92,7 @@ class TrainNode(Node):
             if name in values and not math.isnan(values[name]):
                 publisher.publish(Float64(data=float(values[name])))
         line = f'step {values["step"]} of {values["steps"]}'
-        status = messages.to_status(self.get_name(), 'ok', line, values)
+        status = messages.to_status(messages.status_name(self), 'ok', line, values)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
 
