@@ -136,6 +136,12 @@ class Controller:
             self._velocity = None
         return self._command(now)
 
+    def stop(self, now: float) -> Vector:
+        """Return the fallback to publish at once when the state machine has stopped the motion."""
+        if self.supervisor.silent(now):
+            self._velocity = None
+        return self._command(now)
+
     def last_words(self) -> Vector:
         """Return the torque to leave behind; nothing moves any more."""
         self.supervisor.disable()

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -35,7 +34,8 @@ from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.ros.realtime import settle
-from sac_ros.supervisor import State, Supervisor
+from sac_ros.ros.service_threads import ServiceThreadsNode
+from sac_ros.supervisor import MOVING, State, Supervisor
 
 WATCHDOG_PERIOD = 0.005  # [s]
 GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who listens
@@ -65,7 +65,7 @@ def _told(
     return told
 
 
-class PolicyNode(LifecycleNode, ClosingNode):
+class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
     """Topics and services of one Controller."""
 
     def __init__(self) -> None:
@@ -83,8 +83,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/estop', self._on_estop)
         self.create_service(Trigger, '~/reset', self._on_reset)
-        aside = MutuallyExclusiveCallbackGroup()  # while it waits, all else goes on
-        self.create_service(Trigger, '~/reload', self._on_reload, callback_group=aside)
+        self.create_service(Trigger, '~/reload', self._on_reload)
         self._steady = steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._listeners: list[Listener[Any]] = [  # while active, one to joint states as well
             Listener(self, kind, topic, qos, self._on_goal, flooded=self._on_flood, clock=steady)
@@ -103,6 +102,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
             for trigger in (self.trigger_configure, self.trigger_activate):
                 if trigger() is not TransitionCallbackReturn.SUCCESS:
                     raise ConfigError('the node could not be activated; its log says why')
+        self.start_services(first='estop')
 
     # Lifecycle
 
@@ -158,6 +158,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def close(self) -> None:
         """Leave the fallback behind, whatever happened."""
         self._fall_silent()
+        self.stop_services()
 
     # Topics
 
@@ -172,6 +173,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
             position, velocity = self._reader.read(message)
         except SpecMismatch as error:
             controller.reject('joint states do not fit the policy')
+            self._show()
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
         torque = controller.step(now, position, velocity)
@@ -190,6 +192,7 @@ class PolicyNode(LifecycleNode, ClosingNode):
     def _on_watchdog(self) -> None:
         for listener in self._listeners:
             listener.look()
+        self.handle_requests()
         if self._controller is None or self._commander is None:
             return
         torque = self._controller.check(time.monotonic())
@@ -299,11 +302,13 @@ class PolicyNode(LifecycleNode, ClosingNode):
         return self._commander.obstacle() if self._commander else ''
 
     def _show(self) -> None:
-        """Publish and log the state when it has changed."""
+        """Publish and log a state that has changed; leaving motion commands the fallback first."""
         state = self._supervisor.state
         if state is self._shown:
             return
-        self._shown = state
+        left, self._shown = self._shown in MOVING and state not in MOVING, state
+        if left and self._controller is not None and self._commander is not None:
+            self._commander.publish(self._controller.stop(time.monotonic()))
         self._state.publish(String(data=state.name))
         self._draw()
         reason = self._supervisor.reason
