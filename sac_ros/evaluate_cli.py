@@ -66,12 +66,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.policy is None and options.baseline is None:
         raise ConfigError('give a policy (an ONNX file or the directory of a run), or --baseline')
     from sac_ros.envs.env import ArmEnv
-    from sac_ros.policy import OnnxPolicy
+    from sac_ros.policy_check import load_checked
     from sac_ros.policy_file import find_policy
 
     policy = None
     if options.policy is not None:
-        policy = OnnxPolicy(find_policy(options.policy))
+        policy = load_checked(find_policy(options.policy))
     config = config_for(options, policy)
     if config.env != 'arm-reach':
         return _evaluate_gym(options, config, policy)

@@ -8,17 +8,18 @@ out again here, on this machine and with this runtime.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state
 
-from sac_ros import policy_file
+from sac_ros import policy_file, strict_json
 from sac_ros.errors import PolicyError, SpecMismatch
+from sac_ros.onnx_structure import check_structure
 from sac_ros.spec import PolicySpec
 
 SPEC_KEY = 'sac_ros.spec'
@@ -26,10 +27,14 @@ PARITY_KEY = 'sac_ros.parity'
 GOLDEN_KEY = 'sac_ros.golden'
 INPUT, OUTPUT = 'observation', 'torque'
 
+OLDEST_RUNTIME = '1.17'  # whose ONNX Runtime the exported files are made for
+
 # Largest difference to the network the file was exported from, relative to the torque limit.
 MAX_PARITY = 1e-5
 # Largest difference to the golden vectors, likewise: another processor may add in another order.
 MAX_GOLDEN = 1e-4
+
+CONTROL_PERIODS = 0.001, 1.0  # [s] shortest and longest that a policy may have
 
 # ONNX Runtime's exceptions share no base but Exception.
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = (
@@ -54,21 +59,32 @@ class OnnxPolicy:
         golden: largest difference to its golden torques, relative to the torque limit.
     """
 
-    def __init__(self, path: str | Path, sha256: str = '', model_hash: str = '') -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        sha256: str = '',
+        model_hash: str = '',
+        max_torque: float = math.inf,
+        checked: bytes | None = None,
+    ) -> None:
         """Load and check a file.
 
         Args:
             path: of the file.
             sha256: the only file to accept; '' accepts any that passes the checks.
             model_hash: the only robot to accept, as in its specification; '' accepts any.
+            max_torque: largest torque limit to accept [N·m].
+            checked: its bytes, if another process has already checked their structure.
 
         Raises:
             PolicyError: the file cannot be read, or is not a policy that may be loaded.
         """
         self.path = Path(path)
-        data = policy_file.read(self.path)
+        data = policy_file.read(self.path) if checked is None else checked
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._expect('SHA-256', sha256.lower(), self.sha256)
+        if checked is None:
+            check_structure(data, self.path)
         self._session = _session(data, self.path)
         metadata = _metadata(self._session, self.path)
         if SPEC_KEY not in metadata:
@@ -82,7 +98,7 @@ class OnnxPolicy:
             raise PolicyError(f'{self.path}: {error}') from error
         self._expect('robot model hash', model_hash, self.spec.model_hash)
         self.parity = _parity(metadata.get(PARITY_KEY, ''), self.path)
-        self._check_limits()
+        self._check_limits(max_torque)
         self._check_shapes()
         self._bind()
         self._check_outputs()
@@ -117,8 +133,20 @@ class OnnxPolicy:
         if wanted and wanted != found:
             raise PolicyError(f'{self.path} has the {what} {found}, expected is {wanted}')
 
-    def _check_limits(self) -> None:
+    def _check_limits(self, max_torque: float) -> None:
         spec = self.spec
+        shortest, longest = CONTROL_PERIODS
+        if not shortest <= spec.control_period <= longest:
+            raise PolicyError(
+                f'{self.path} has the control period {spec.control_period:g} s, must lie in '
+                f'[{shortest:g}, {longest:g}]'
+            )
+        largest = np.array(spec.torque_limit) + np.abs(spec.torque_offset)
+        if not (largest <= max_torque).all():
+            raise PolicyError(
+                f'{self.path} asks for up to {largest.max():g} N·m, over max_torque '
+                f'({max_torque:g} N·m); raise that parameter if the robot is this strong'
+            )
         lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
         if not (lower < upper).all() or not (np.array(spec.velocity_limit) > 0).all():
             raise PolicyError(
@@ -159,12 +187,12 @@ class OnnxPolicy:
     def _check_golden(self, text: str) -> None:
         n_obs, n_act = self.spec.n_observation, self.spec.n_action
         try:
-            golden = json.loads(text)
-            observations = np.array(golden['observation'], np.float32)  # (k, n_obs)
-            wanted = np.array(golden['torque'], np.float64)  # (k, n_act) [N·m]
-        except (ValueError, TypeError, KeyError) as error:
+            golden = strict_json.exact('the value', strict_json.loads(text), dict)
+            observations = _rows(golden, 'observation').astype(np.float32)  # (k, n_obs)
+            wanted = _rows(golden, 'torque')  # (k, n_act) [N·m]
+        except ValueError as error:
             raise PolicyError(
-                f'{self.path} has no golden vectors ({GOLDEN_KEY!r}); export it again'
+                f'{self.path} has no golden vectors ({GOLDEN_KEY!r}): {error}; export it again'
             ) from error
         k = len(observations)
         if not k or observations.shape != (k, n_obs) or wanted.shape != (k, n_act):
@@ -191,7 +219,11 @@ def _session(data: bytes, path: Path) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
     except _RUNTIME_ERRORS as error:
-        raise PolicyError(f'{path} is not a readable ONNX file: {_one_line(error)}') from error
+        raise PolicyError(
+            f'ONNX Runtime {onnxruntime.__version__} cannot load {path} '
+            f'({check_structure(data, path)}): {_one_line(error)}; export it again with this '
+            f'version of sac_ros, for ONNX Runtime {OLDEST_RUNTIME} and newer'
+        ) from error
 
 
 def _metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, str]:
@@ -199,6 +231,15 @@ def _metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, st
         return dict(session.get_modelmeta().custom_metadata_map)
     except UnicodeDecodeError as error:
         raise PolicyError(f'{path} is not a readable ONNX file: {error}') from error
+
+
+def _rows(golden: dict[str, Any], name: str) -> NDArray[np.float64]:
+    """Return rows of finite numbers of one length."""
+    rows = [
+        [strict_json.number(name, value) for value in strict_json.items(name, row, object)]
+        for row in strict_json.items(name, golden.get(name), list)
+    ]
+    return np.array(rows, np.float64)
 
 
 def _parity(text: str, path: Path) -> float:

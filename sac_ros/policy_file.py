@@ -1,4 +1,4 @@
-"""The bytes of a policy file: read, check its seal, look inside before any parser is let near.
+"""The bytes of a policy file: find it, read it, check its seal.
 
 An ONNX file is a protobuf message, and protobuf messages may be joined end to end. So the seal is
 a metadata entry at the very end, whose value is the SHA-256 of every byte before it: a file that
@@ -9,26 +9,14 @@ who wrote the file: to accept one file alone, pin the SHA-256 of the whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from sac_ros.errors import PolicyError
 
 SEAL_KEY = 'sac_ros.sha256'
 MAX_BYTES = 64 * 2**20
-OPSETS = range(13, 24)  # of the operators of ONNX itself; no others may be used
-FORBIDDEN_OPERATORS = ('If', 'Loop', 'Scan', 'SequenceMap')  # time without bound, hidden graphs
-
-# Numbers of fields, from onnx.proto.
-_GRAPH, _OPSET_IMPORT, _METADATA, _TRAINING, _FUNCTIONS = 7, 8, 14, 20, 25
-_NODE, _INITIALIZER, _OPERATOR, _NODE_DOMAIN = 1, 5, 4, 7
-_DOMAIN, _VERSION = 1, 2
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# How a tensor stored outside the file begins, wherever it hides: key `location`, then a path.
-_LOCATION = b'\n\x08location\x12'
-_SEAL_HEAD = bytes([_METADATA << 3 | _BYTES, 82, 10, 14]) + SEAL_KEY.encode() + b'\x12\x40'
+_METADATA_FIELD = 14 << 3 | 2  # number of the model's metadata in onnx.proto, and its wire type
+_SEAL_HEAD = bytes([_METADATA_FIELD, 82, 10, 14]) + SEAL_KEY.encode() + b'\x12\x40'
 
 
 def sealed(model: bytes) -> bytes:
@@ -55,10 +43,10 @@ def find_policy(path: str | Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a policy file that is whole and holds nothing it must not.
+    """Return the bytes of a policy file that is whole.
 
     Raises:
-        PolicyError: it cannot be read, is too large, changed, or not of the allowed kind.
+        PolicyError: it cannot be read, is too large, or was changed.
     """
     try:
         with path.open('rb') as file:
@@ -68,10 +56,6 @@ def read(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise PolicyError(f'{path} is too large; a policy has at most {MAX_BYTES} bytes')
     _check_seal(data, path)
-    try:
-        _check_model(data, path)
-    except (IndexError, UnicodeDecodeError) as error:
-        raise PolicyError(f'{path} is not a readable ONNX file: {error}') from error
     return data
 
 
@@ -87,74 +71,3 @@ def _check_seal(data: bytes, path: Path) -> None:
             f'{path} was changed after its export: its SHA-256 is not the one at its end; '
             'copy it again, or export it again with `sac_ros export`'
         )
-
-
-def _check_model(data: bytes, path: Path) -> None:
-    if _LOCATION in data:
-        raise PolicyError(f'{path} keeps tensors in other files, which is refused')
-    opsets: dict[str, int] = {}
-    for field in _fields(data):
-        if field.number in (_TRAINING, _FUNCTIONS):
-            raise PolicyError(f'{path} holds functions or training, which is refused')
-        if field.number == _OPSET_IMPORT:
-            parts = {part.number: part for part in _fields(field.data)}
-            domain = parts[_DOMAIN].data.decode() if _DOMAIN in parts else ''
-            opsets[domain] = parts[_VERSION].value if _VERSION in parts else 0
-        elif field.number == _GRAPH:
-            _check_graph(field.data, path)
-    if set(opsets) != {''} or opsets[''] not in OPSETS:
-        raise PolicyError(
-            f'{path} uses the operator sets {opsets}; allowed are those of ONNX itself, '
-            f'{OPSETS[0]} to {OPSETS[-1]}'
-        )
-
-
-def _check_graph(graph: bytes, path: Path) -> None:
-    for field in _fields(graph):
-        if field.number == _NODE:
-            parts = {part.number: part.data for part in _fields(field.data)}
-            name, domain = parts.get(_OPERATOR, b'').decode(), parts.get(_NODE_DOMAIN, b'')
-            if domain or name in FORBIDDEN_OPERATORS:
-                raise PolicyError(f'{path} uses the operator {domain.decode()}{name}, refused')
-        elif field.number == _INITIALIZER:
-            for part in _fields(field.data):
-                elsewhere = part.number == _DATA_LOCATION and part.value
-                if elsewhere or part.number == _EXTERNAL_DATA:
-                    raise PolicyError(f'{path} keeps tensors in other files, which is refused')
-
-
-class _Field(NamedTuple):
-    number: int
-    value: int  # of a varint
-    data: bytes  # of everything else
-
-
-def _fields(message: bytes) -> Iterator[_Field]:
-    """Yield the fields of an encoded message; IndexError when it ends too early."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        kind, value, size = tag & 7, 0, 0
-        if kind == _VARINT:
-            value, at = _varint(message, at)
-        elif kind == _BYTES:
-            size, at = _varint(message, at)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise IndexError(f'a field has the unknown kind {kind}')
-        if at + size > len(message):
-            raise IndexError('it ends in the middle of a field')
-        yield _Field(tag >> 3, value, message[at : at + size])
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return a number of variable length and where the next field begins."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at

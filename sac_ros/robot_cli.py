@@ -113,13 +113,13 @@ def _watch(options: argparse.Namespace) -> int:
     from sac_ros.envs import has_screen
     from sac_ros.envs.env import ArmEnv
     from sac_ros.evaluation import FIRST_SEED, onnx_action
-    from sac_ros.policy import OnnxPolicy
+    from sac_ros.policy_check import load_checked
     from sac_ros.policy_file import find_policy
     from sac_ros.training_log import film
     from sac_ros.video import default_suffix, write_video
 
     file = find_policy(options.policy)
-    policy = OnnxPolicy(file)
+    policy = load_checked(file)
     config = given_config(options)
     env = ArmEnv(config, render_mode='rgb_array')
     policy.spec.check_same(env.policy_spec, f'policy {file}', 'the environment')

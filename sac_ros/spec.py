@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros import strict_json
 from sac_ros.errors import ConfigError, SpecMismatch
 
 FORMAT_VERSION = 1
+MAX_SIZE = 10**6  # of an observation field
 
 
 class Transition(NamedTuple):
@@ -120,27 +122,22 @@ class PolicySpec:
         """Read what `to_json` wrote.
 
         Raises:
-            SpecMismatch: the text is not a specification of this format version.
+            SpecMismatch: the text is not a specification of this format version: a field is
+                missing, unknown, repeated, of another type, or not finite.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            if data.get('format_version') != FORMAT_VERSION:
+            data = strict_json.loads(text)
+            version = data.get('format_version') if isinstance(data, dict) else None
+            if version != FORMAT_VERSION:
                 raise SpecMismatch(
-                    f'specification has format version {data.get("format_version")}, '
+                    f'specification has format version {version}, '
                     f'this program reads {FORMAT_VERSION}'
                 )
-            data['observation'] = tuple(ObservationField(**field) for field in data['observation'])
-            for name, missing in (
-                ('position_lower', -math.inf),
-                ('position_upper', math.inf),
-                ('velocity_limit', math.inf),
-            ):
-                data[name] = [missing if value is None else value for value in data[name]]
-            values: dict[str, Any] = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
-            }
-            return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+            fields = {field.name for field in dataclasses.fields(cls)}
+            if set(data) - fields:
+                raise ValueError(f'unknown fields {sorted(set(data) - fields)}')
+            return cls(**{name: _READ[name](name, value) for name, value in data.items()})
+        except (ValueError, TypeError, ConfigError) as error:
             raise SpecMismatch(f'not a policy specification: {error}') from error
 
     def check_same(self, other: PolicySpec, mine: str, theirs: str) -> None:
@@ -206,6 +203,67 @@ class Chain(NamedTuple):
     joint: NDArray[np.int64]  # (n,) index of the joint in the specification's order
     dynamics: Dynamics | None = None
     collision: CollisionSpheres | None = None
+
+
+_Reader = Callable[[str, Any], Any]
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    names = strict_json.items(name, value, str)
+    if not all(names):
+        raise ValueError(f'{name} holds an empty name')
+    return names
+
+
+def _limits(missing: float) -> _Reader:
+    """Return a reader of limits, of which null stands for one that does not exist."""
+
+    def read(name: str, value: Any) -> tuple[float, ...]:
+        values = strict_json.items(name, value, object)
+        return tuple(missing if v is None else strict_json.number(name, v) for v in values)
+
+    return read
+
+
+def _numbers(name: str, value: Any) -> tuple[float, ...]:
+    values = strict_json.items(name, value, object)
+    return tuple(strict_json.number(name, v) for v in values)
+
+
+def _fields(name: str, value: Any) -> tuple[ObservationField, ...]:
+    fields = strict_json.items(name, value, dict)
+    wanted = {field.name: str for field in dataclasses.fields(ObservationField)} | {'size': int}
+    for field in fields:
+        if set(field) != set(wanted):
+            raise ValueError(f'a field of {name} has {sorted(field)}, must have {sorted(wanted)}')
+        for part, kind in wanted.items():
+            strict_json.exact(f'{part} of {name}', field[part], kind)
+        if not field['name'] or not 0 < field['size'] <= MAX_SIZE:
+            raise ValueError(f'{name} holds a field {field["name"]!r} of size {field["size"]}')
+    if len({field['name'] for field in fields}) != len(fields):
+        raise ValueError(f'names of {name} repeat')
+    return tuple(ObservationField(**field) for field in fields)
+
+
+def _exact(kind: type) -> _Reader:
+    return lambda name, value: strict_json.exact(name, value, kind)
+
+
+# How each field of a specification is read from JSON.
+_READ: dict[str, _Reader] = {
+    'joint_names': _names,
+    'observation': _fields,
+    'torque_limit': _numbers,
+    'torque_offset': _numbers,
+    'position_lower': _limits(-math.inf),
+    'position_upper': _limits(math.inf),
+    'velocity_limit': _limits(math.inf),
+    'control_period': strict_json.number,
+    'model_hash': _exact(str),
+    'base_frame': _exact(str),
+    'gravity_compensated': _exact(bool),
+    'format_version': _exact(int),
+}
 
 
 def _short(value: object) -> str:

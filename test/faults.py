@@ -280,7 +280,10 @@ def damaged_files(rig, long):
     external = linear_policy(reach_spec(3))
     external.graph.initializer[0].external_data.add(key='location', value='../../etc/passwd')
     others = (linear_policy(reach_spec(3), n_input=4), linear_policy(reach_spec(4)), external)
-    for model in (*others, linear_policy(reach_spec(3, model_hash='another'))):
+    liar = linear_policy(reach_spec(3))
+    for entry in liar.metadata_props:
+        entry.value = entry.value.replace('"position_lower": [-2.0', '"position_lower": ["low"')
+    for model in (*others, liar, linear_policy(reach_spec(3, model_hash='another'))):
         bad.append(Path(save(model, path)).read_bytes())
     for data in bad:
         path.write_bytes(data)
@@ -365,7 +368,7 @@ CASES = {
     '10 000 joint states a second, then an emergency stop': flood,
     'the same while the node is stopped for 40 ms of every 50': flood_while_starved,
     '10 000 goals a second, then an emergency stop': flood_of_goals,
-    'files cut, bit-flipped, external data, other shapes, other robot': damaged_files,
+    'files cut, flipped, external data, other shapes, text as limit, other robot': damaged_files,
     'another policy while running': reload_running,
     'SIGSTOP, then SIGCONT': stopped_process,
     'parameters out of range and NaN': wrong_parameters,

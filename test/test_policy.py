@@ -9,6 +9,7 @@ import pytest
 from policy_files import linear_policy, reach_spec, save
 
 from sac_ros.errors import PolicyError
+from sac_ros.onnx_structure import MAX_METADATA
 from sac_ros.policy import GOLDEN_KEY, PARITY_KEY, SPEC_KEY, OnnxPolicy
 from sac_ros.policy_file import MAX_BYTES, sealed
 
@@ -79,6 +80,17 @@ def meta(**changes):
     return saved(metadata=metadata | {keys[name]: text for name, text in changes.items()})
 
 
+def said(**changes):
+    """A policy whose specification says something else."""
+    return meta(spec=json.dumps(json.loads(SPEC.to_json()) | changes))
+
+
+def observes(**changes):
+    """A policy with another first field of its observation."""
+    first, *others = json.loads(SPEC.to_json())['observation']
+    return said(observation=[first | changes, *others])
+
+
 def raw(content):
     def write(tmp_path):
         (tmp_path / 'p.onnx').write_bytes(content)
@@ -101,6 +113,15 @@ def unsealed(tmp_path):
 def golden(torque, observation=None):
     observation = [0.0] * SPEC.n_observation if observation is None else observation
     return json.dumps({'observation': [observation], 'torque': [torque]})
+
+
+def ir_version(number):
+    def write(tmp_path):
+        model = linear_policy(SPEC)
+        model.ir_version, model.producer_name = number, 'another exporter'
+        return save(model, tmp_path / 'p.onnx')
+
+    return write
 
 
 BACKWARDS = reach_spec(position_lower=(3.0, 3.0)).to_json()
@@ -130,7 +151,47 @@ REFUSED = {
     'golden text': (meta(golden='[]'), 'no golden vectors'),
     'golden shapes': (meta(golden=golden([0.0])), r'must be \(1, 9\) and \(1, 2\)'),
     'golden torques of another': (meta(golden=golden([0.1, 0.0])), 'does not give its golden'),
-    'golden NaN': (meta(golden=golden([math.nan, 0.0])), 'does not give its golden'),
+    'golden NaN': (meta(golden=golden([math.nan, 0.0])), 'NaN is not standard JSON'),
+    'golden null': (meta(golden=golden([None, 0.0])), 'must be a finite number'),
+    'golden true': (meta(golden=golden([True, 0.0])), 'must be a finite number'),
+    'golden text in a list': (meta(golden=golden(['0', 0.0])), 'must be a finite number'),
+    'golden rows': (meta(golden='{"observation": [[0], [0, 0]], "torque": []}'), 'inhomogeneous'),
+    'golden, deep': (meta(golden='[' * 100_000), 'nested too deeply'),
+    'golden, too large a number': (meta(golden=golden([10**400, 0.0])), 'finite number'),
+    'specification, deep': (meta(spec='[' * 100_000), 'nested too deeply'),
+    'specification, a list': (meta(spec='[]'), 'format version None'),
+    'another format': (said(format_version=2), 'format version 2'),
+    'text in the limits': (said(position_lower=['a', 'b']), "position_lower is 'a', must be a"),
+    'an object of limits': (said(velocity_limit={'j1': 1}), 'must be of type list'),
+    'limits of true': (said(torque_limit=[True, True]), 'torque_limit is True'),
+    'limits too large': (said(torque_limit=[10**400, 1]), 'must be a finite number'),
+    'limits of too many': (said(torque_limit=[1.0, 1.0, 1.0]), '3 values for 2 joints'),
+    'infinite torque': (said(torque_limit=[math.inf, 1]), 'Infinity is not standard JSON'),
+    'offset NaN': (said(torque_offset=[math.nan, 0]), 'NaN is not standard JSON'),
+    'gravity, text': (said(gravity_compensated='false'), 'gravity_compensated is .false.'),
+    'gravity, number': (said(gravity_compensated=1), 'gravity_compensated is 1'),
+    'control period of an hour': (said(control_period=3600), 'control period 3600 s'),
+    'control period too short': (said(control_period=1e-4), 'control period 0.0001 s'),
+    'control period, text': (said(control_period='0.02'), "control_period is '0.02'"),
+    'an empty name': (said(joint_names=['j1', '']), 'empty name'),
+    'a number as name': (said(joint_names=['j1', 2]), 'must be of type str'),
+    'a name twice': (said(joint_names=['j1', 'j1']), 'joint names repeat'),
+    'no names': (said(joint_names=None), 'must be of type list'),
+    'size as text': (observes(size='2'), "size of observation is '2'"),
+    'size of true': (observes(size=True), 'size of observation is True'),
+    'negative size': (observes(size=-1), 'of size -1'),
+    'size too large': (observes(size=10**18), 'of size 1000000000000000000'),
+    'field without a name': (observes(name=''), "field '' of size"),
+    'field twice': (observes(name='goal'), 'names of observation repeat'),
+    'field with more': (observes(more=1), 'a field of observation has'),
+    'unknown field': (said(more=1), 'unknown fields'),
+    'key twice': (meta(spec='{"base_frame": "a", "base_frame": "b"}'), 'repeats one'),
+    'a hash that is no text': (said(model_hash=7), 'model_hash is 7'),
+    'much metadata': (meta(golden=' ' * MAX_METADATA), 'bytes of metadata'),
+    'a future IR': (
+        ir_version(99),
+        r'Runtime .* \(IR version 99, opset 18, .*export it again',
+    ),
     'wrong output': (saved(output='action'), 'output torque'),
     'wrong input': (saved(n_input=4), r'input observation tensor\(float\) \[batch, 9\]'),
     'NaN inside': (saved(bias=math.nan), 'for a finite observation'),
@@ -152,6 +213,13 @@ def test_refuses_more_torque_than_the_limit(tmp_path):
     strong = linear_policy(reach_spec(torque_limit=(9.0, 9.0)), bias=[5, 5], metadata=GOOD)
     with pytest.raises(PolicyError, match='over the limit'):
         OnnxPolicy(save(strong, tmp_path / 'p.onnx'))
+
+
+def test_refuses_a_limit_over_the_largest_torque(tmp_path):
+    path = save(linear_policy(SPEC), tmp_path / 'p.onnx')
+    assert OnnxPolicy(path, max_torque=5.0).spec == SPEC
+    with pytest.raises(PolicyError, match=r'up to 5 N·m, over max_torque \(4.9 N·m\)'):
+        OnnxPolicy(path, max_torque=4.9)
 
 
 @pytest.fixture(scope='module')

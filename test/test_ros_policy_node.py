@@ -275,6 +275,11 @@ def test_lifecycle_and_reload(graph, policy, tmp_path):
     save(linear_policy(reach_spec(3, model_hash='another')), policy)
     refused = robot.call('reload')
     assert not refused.success and 'model_hash: policy' in refused.message
+    liar = linear_policy(SPEC)
+    for entry in liar.metadata_props:
+        entry.value = entry.value.replace('"position_lower": [-2.0', '"position_lower": ["low"')
+    save(liar, policy)
+    assert "position_lower is 'low', must be a finite number" in robot.call('reload').message
     with open(policy, 'ab') as file:
         file.write(b'more')
     assert 'the policy in use stays' in robot.call('reload').message

@@ -11,8 +11,9 @@ from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.task import Future as RosFuture
 
-from sac_ros.errors import ConfigError, PolicyError
+from sac_ros.errors import ConfigError, PolicyError, SacRosError
 from sac_ros.policy import OnnxPolicy
+from sac_ros.policy_check import load_checked
 from sac_ros.policy_file import find_policy
 from sac_ros.ros.realtime import RealtimeConfig
 from sac_ros.safety import SafetyConfig
@@ -33,6 +34,9 @@ class PolicyNodeConfig(Checked):
     model_hash: str = setting(
         '', 'hash of the only robot model whose policies to load; empty for any'
     )
+    max_torque: float = setting(
+        1000.0, 'largest torque limit that a policy may have [N·m]; others are refused', 0
+    )
     autostart: bool = setting(False, 'configure and activate at the start; never enables')
     base_frame: str = setting(
         '', "frame in which goals must be given; empty for the one that the policy's file says"
@@ -46,7 +50,7 @@ class PolicyNodeConfig(Checked):
 
 
 def load_policy(config: PolicyNodeConfig) -> OnnxPolicy:
-    """Load and check the policy that the settings name.
+    """Load the policy that the settings name, once it has passed its check in another process.
 
     Raises:
         ConfigError: they name none.
@@ -56,14 +60,15 @@ def load_policy(config: PolicyNodeConfig) -> OnnxPolicy:
         raise ConfigError(
             'no policy is given; set the parameter policy to an ONNX file or a run directory'
         )
-    return OnnxPolicy(find_policy(config.policy), config.policy_sha256, config.model_hash)
+    return load_checked(
+        find_policy(config.policy), config.policy_sha256, config.model_hash, config.max_torque
+    )
 
 
 class BackgroundLoader:
     """Loads one policy at a time in a thread, while the node goes on commanding.
 
-    The thread shares nothing with the node but the policy that it hands over when it is done;
-    whatever it raises is raised to the one who waits for it.
+    The thread shares nothing with the node but the policy that it hands over when it is done.
     """
 
     def __init__(self, node: Node, config: PolicyNodeConfig, clock: Clock) -> None:
@@ -83,6 +88,12 @@ class BackgroundLoader:
         try:
             await self._done(self._work)
             return self._work.result()
+        except SacRosError:
+            raise
+        except Exception as error:  # an exception in a callback would end the node
+            raise PolicyError(
+                f'{self._config.policy} cannot be loaded: {type(error).__name__}: {error}'
+            ) from error
         finally:
             self._work = None
 
