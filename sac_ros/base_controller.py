@@ -122,7 +122,7 @@ class BaseController(nn.Module):
             'inertia': torch.tensor(dynamics.inertia, dtype=torch.float32),
             'damping': torch.tensor(dynamics.damping, dtype=torch.float32),
             'friction': torch.tensor(dynamics.friction, dtype=torch.float32),
-            'placement': torch.eye(n)[:, chain.joint.tolist()],  # (n, c)
+            'placement': torch.tensor(chain.placement(n), dtype=torch.float32),  # (n, c)
             'slides': torch.tensor(chain.prismatic),
             'identity3': torch.eye(3),
             'identity6': torch.eye(6),
@@ -134,7 +134,7 @@ class BaseController(nn.Module):
             if isinstance(gain, float):
                 self.register_buffer(f'k_{name}', torch.tensor(gain))
         self.first = int(chain.joint[0])
-        self.turns = not chain.prismatic[0]
+        self.turns = not chain.prismatic[0] and chain.ratio[0] == 1
         self.clearance = None
         if chain.collision is not None:
             self.clearance = Clearance(chain, chain.collision, n)

@@ -45,7 +45,7 @@ class Clearance(nn.Module):
             'center': torch.tensor(spheres.center, dtype=torch.float32),
             'select': torch.eye(n_links + 1)[link],  # (s, c+1)
             'moves': (link[None] > torch.arange(n_links)[:, None]).float(),  # (c, s)
-            'placement': torch.eye(n_joints)[:, chain.joint.tolist()],  # (n, c)
+            'placement': torch.tensor(chain.placement(n_joints), dtype=torch.float32),  # (n, c)
             'slides': torch.tensor(chain.prismatic),
             'normal': torch.tensor(spheres.normal, dtype=torch.float32),
         }

@@ -55,12 +55,16 @@ class ForwardKinematics(nn.Module):
             ('skew2', skew @ skew),
         ):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
-        self.joint, self.slides = chain.joint.tolist(), chain.prismatic.tolist()
+        self.mimics, self.slides = bool((chain.ratio != 1).any()), chain.prismatic.tolist()
+        self.joint = list(range(len(chain.joint))) if self.mimics else chain.joint.tolist()
         self.register_buffer('prismatic', torch.tensor(chain.prismatic))
-        self.register_buffer('placement', torch.eye(n_joints)[:, self.joint])
+        placement = torch.tensor(chain.placement(n_joints), dtype=torch.float32)
+        self.register_buffer('placement', placement)
 
     def forward(self, position: Tensor) -> Kinematics:
         """Map joint positions (B, n) [rad] to the tip and its Jacobian."""
+        if self.mimics:
+            position = position @ self.placement  # (B, c)
         sine, cosine = torch.sin(position), torch.cos(position)
         rotation = self.rotation[0].expand(position.shape[0], 3, 3)
         origin = self.translation[0].expand(position.shape[0], 3)

@@ -45,8 +45,7 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
     inspect.add_argument(
         '--picture', type=Path, help='where the PNG goes (default: FILE.png here)'
     )
-    add_settings(inspect, ArmConfig, 'arm.')
-    add_settings(inspect, TaskConfig, 'task.')
+    add_settings(inspect, TrainConfig)
     for name in ('joints', 'tip', 'torque_limits', 'velocity_limits', 'xacro_args', 'table'):
         option, short = f'arm.{name}', '--' + name.replace('_', '-')
         inspect.add_argument(short, dest=option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -192,6 +191,7 @@ def describe(arm: SimArm) -> str:
         f'chain  {" > ".join(chain_of(arm))}',
         f'tip    {robot.tip} at {_point(arm.tip_position)} m with all joints at zero',
         *(f'held   {name} at {position:g}' for name, position in robot.held),
+        *(f'mimic  {mimic.joint} follows {mimic.leader}' for mimic in robot.mimics),
         *(f'note   {note}' for note in [*robot.notes, *_lacking(robot)]),
     ]
     return '\n'.join(lines)
@@ -199,7 +199,10 @@ def describe(arm: SimArm) -> str:
 
 def chain_of(arm: SimArm) -> list[str]:
     """Name the joints between base and tip in order, then the tip."""
-    return [*(arm.robot.joint_names[j] for j in arm.robot.chain.joint), arm.robot.tip]
+    from sac_ros.envs.chain import joints_to
+
+    joints = joints_to(arm.model, arm.tip_body)
+    return [*(str(arm.model.joint(joint).name) for joint in joints), arm.robot.tip]
 
 
 def robot_slides(arm: SimArm, joint: str) -> bool:

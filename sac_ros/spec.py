@@ -201,8 +201,13 @@ class Chain(NamedTuple):
     axis: NDArray[np.float64]  # (n, 3) unit vectors in the joint's own frame
     prismatic: NDArray[np.bool_]  # (n,) True where the joint slides
     joint: NDArray[np.int64]  # (n,) index of the joint in the specification's order
+    ratio: NDArray[np.float64]  # (n,) motion per motion of that joint: 1 unless it mimics it
     dynamics: Dynamics | None = None
     collision: CollisionSpheres | None = None
+
+    def placement(self, n_joints: int) -> NDArray[np.float64]:
+        """Return the motion (n_joints, n) of each joint of the chain per joint of the robot."""
+        return np.asarray(np.eye(n_joints)[:, self.joint] * self.ratio)
 
 
 _Reader = Callable[[str, Any], Any]

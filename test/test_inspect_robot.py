@@ -47,13 +47,12 @@ def test_it_prints_joints_table_workspace_and_goals_and_draws(capsys, tmp_path):
         assert 'no picture: MuJoCo cannot draw here' in shown
 
 
-def test_it_takes_every_setting_of_arm_and_task_and_the_old_short_ones(capsys):
+def test_it_takes_every_setting_of_train_and_the_old_short_ones(capsys):
     with pytest.raises(SystemExit):
         main(['inspect-robot', '--help'])
     shown = capsys.readouterr().out
     for item in settings(TrainConfig):
-        if item.name.startswith(('arm.', 'task.')):
-            assert f'--{item.name}' in shown or f'--[no-]{item.name}' in shown
+        assert f'--{item.name}' in shown or f'--[no-]{item.name}' in shown
     file = Path(TWO_JOINTS)
     short = ['--torque-limits', '*=7', '--picture', '/dev/null/no.png']
     assert main(['inspect-robot', str(file), *short]) == 2  # no folder for the picture

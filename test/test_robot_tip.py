@@ -1,24 +1,9 @@
 """The tip is chosen by its name, and the joints of a gripper are held."""
 
-import numpy as np
 import pytest
-import torch
-from real_arms import ALL, arm_config
 
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.robot import load_robot, robot_of
-from sac_ros.features import ForwardKinematics
+from sac_ros.envs.robot import load_robot
 
-TIPS = {
-    'panda-urdf': 'panda_hand_tcp',
-    'ur5': 'tool0',
-    'ur10': 'tool0',
-    'xarm7': 'link_eef',
-    'so101': 'gripper_frame_link',
-    'kinova-urdf': 'j2s6s200_end_effector',
-    'openarm-left': 'left_ee_control_point',
-}
 LINK = '<inertial pos="0 0 0" mass="1" diaginertia=".1 .1 .1"/>'
 JOINT = '<joint name="{}" axis="0 1 0" actuatorfrcrange="-5 5" armature=".1"/>' + LINK
 
@@ -97,17 +82,3 @@ def test_a_last_joint_that_is_called_after_a_gripper_is_held(tmp_path):
     assert load(tmp_path, chain(('j1', 'jaw', 'j2'), '')).joint_names == ('j1', 'jaw', 'j2')
     assert load(tmp_path, chain(('finger1', 'finger2'), '')).joint_names == ('finger1', 'finger2')
     assert load(tmp_path, chain(('j1', 'j2', 'j3'), ''), tip='b1').joint_names == ('j1', 'j2')
-
-
-@pytest.mark.parametrize('name', ALL)
-def test_the_tip_of_every_arm_is_where_mujoco_puts_it(name):
-    robot = robot_of(arm_config(name))
-    assert robot.tip == TIPS.get(name, robot.tip)
-    arm, n = SimArm(ArmConfig(), robot), len(robot.joint_names)
-    kinematics, rng = ForwardKinematics(robot.chain, n).double(), np.random.default_rng(0)
-    for _ in range(20):
-        position = rng.uniform(*robot.joint_ranges())
-        arm.reset(position)
-        place = kinematics(torch.tensor(position)[None])
-        assert np.abs(place.tip[0].numpy() - arm.tip_position).max() < 1e-6
-        assert np.abs(place.rotation[0].numpy() - arm.tip_rotation).max() < 1e-6

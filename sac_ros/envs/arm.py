@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig
 from sac_ros.envs.chain import tip_body
+from sac_ros.envs.mimic import place_mimics
 from sac_ros.envs.model import compile_model
 from sac_ros.envs.robot import Robot, robot_of
 
@@ -97,7 +98,7 @@ class SimArm:
         """Put the joints (n,) there, at rest unless a velocity is given."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[self._position] = position
-        self._place_followers()
+        place_mimics(self.model, self.data.qpos, self.robot.mimics)
         if velocity is not None:
             self.data.qvel[self._velocity] = velocity
         mujoco.mj_forward(self.model, self.data)
@@ -105,7 +106,7 @@ class SimArm:
     def place(self, position: NDArray[np.float64]) -> None:
         """Put the joints (n,) there and update the poses of the links alone."""
         self.data.qpos[self._position] = position
-        self._place_followers()
+        place_mimics(self.model, self.data.qpos, self.robot.mimics)
         mujoco.mj_kinematics(self.model, self.data)
 
     def touches(self) -> bool:
@@ -137,14 +138,3 @@ class SimArm:
     def hold(self, n_steps: int) -> None:
         """Let time pass with the brakes on."""
         self.data.time += n_steps * self.timestep
-
-    def _place_followers(self) -> None:
-        """Put joints that are coupled to another one, such as a second finger, where it says."""
-        model, qpos = self.model, self.data.qpos
-        for equality in range(model.neq):
-            one, other = model.eq_obj1id[equality], model.eq_obj2id[equality]
-            if model.eq_type[equality] == mujoco.mjtEq.mjEQ_JOINT and other >= 0:
-                here, there = model.jnt_qposadr[one], model.jnt_qposadr[other]
-                moved = qpos[there] - model.qpos0[there]
-                factors = model.eq_data[equality, :5]
-                qpos[here] = model.qpos0[here] + np.polynomial.polynomial.polyval(moved, factors)

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros.envs.mimic import Mimic, ratios_of, reference_of
 from sac_ros.errors import ModelError
 from sac_ros.spec import Chain
 
@@ -71,32 +72,47 @@ def last_body(model: mujoco.MjModel, joint: int, ends: set[str]) -> str:
         body = int(children[0])
 
 
+def joints_to(model: mujoco.MjModel, body: int) -> list[int]:
+    """Return the joints between the world and a body, in order."""
+    links = path_to(model, body)
+    return [j for link in links for j in np.flatnonzero(model.jnt_bodyid == link).tolist()]
+
+
 def kinematic_chain(
-    model: mujoco.MjModel, joint_names: tuple[str, ...], tip: str, source: object
+    model: mujoco.MjModel,
+    joint_names: tuple[str, ...],
+    tip: str,
+    source: object,
+    mimics: tuple[Mimic, ...] = (),
 ) -> Chain:
     """Return the fixed transforms and joint axes from the world to the body or site `tip`.
 
-    Joints that are not in `joint_names` stay at their reference position.
-
     Raises:
-        ModelError: there is no body or site of that name.
+        ModelError: there is no body or site of that name, or a joint on the way to it is neither
+            one of `joint_names` nor in proportion to one of them.
     """
     body, site = tip_body(model, tip, source)
     transforms = [(np.eye(3), np.zeros(3))]
-    axes, prismatic, index = [], [], []
+    axes, prismatic, index, ratios = [], [], [], []
+    known = ratios_of(model, joint_names, mimics)
     for link in path_to(model, body):
         _then(transforms, _matrix(model.body_quat[link]), model.body_pos[link])
-        first = model.body_jntadr[link]
-        for joint in range(first, first + model.body_jntnum[link]):
-            name = model.joint(joint).name
-            if name not in joint_names:
-                continue
+        for joint in np.flatnonzero(model.jnt_bodyid == link).tolist():
+            name = str(model.joint(joint).name)
+            if name not in known:
+                raise ModelError(
+                    f'{source}: the joint {name} between the base and the tip {tip} is neither '
+                    f'actuated nor in proportion to a joint that is: fix it in the file, or '
+                    f'choose a tip before it with arm.tip'
+                )
+            leader, ratio, offset = known[name]
             anchor = model.jnt_pos[joint]
             _then(transforms, np.eye(3), anchor)
             axes.append(model.jnt_axis[joint].copy())
             prismatic.append(model.jnt_type[joint] == SLIDE)
-            index.append(joint_names.index(name))
-            transforms.append(_back(model, joint))
+            index.append(joint_names.index(leader))
+            ratios.append(ratio)
+            transforms.append(_moved(model, joint, offset - reference_of(model, name)))
             _then(transforms, np.eye(3), -anchor)
     if site >= 0:
         _then(transforms, _matrix(model.site_quat[site]), model.site_pos[site])
@@ -106,6 +122,7 @@ def kinematic_chain(
         axis=np.array(axes).reshape(-1, 3),
         prismatic=np.array(prismatic, dtype=bool),
         joint=np.array(index, dtype=np.int64),
+        ratio=np.array(ratios),
     )
 
 
@@ -119,13 +136,15 @@ def _then(
     transforms[-1] = (last_rotation @ rotation, last_translation + last_rotation @ translation)
 
 
-def _back(model: mujoco.MjModel, joint: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the fixed motion by which a joint's reference position comes to be its zero."""
-    reference, axis = float(model.qpos0[model.jnt_qposadr[joint]]), model.jnt_axis[joint]
+def _moved(
+    model: mujoco.MjModel, joint: int, position: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rotation and translation of a joint that moves by a position [rad] or [m]."""
+    axis = model.jnt_axis[joint]
     if model.jnt_type[joint] == SLIDE:
-        return np.eye(3), -reference * axis
+        return np.eye(3), position * axis
     quaternion = np.zeros(4)
-    mujoco.mju_axisAngle2Quat(quaternion, axis, -reference)
+    mujoco.mju_axisAngle2Quat(quaternion, axis, position)
     return _matrix(quaternion), np.zeros(3)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.envs.chain import carrying_link
+from sac_ros.envs.chain import carrying_link, joints_to
+from sac_ros.envs.mimic import place_mimics
 from sac_ros.spec import CollisionSpheres
 
 Points = NDArray[np.float64]
@@ -28,9 +29,10 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres | None:
 
     None where nothing can meet.
     """
-    model, data, chain = arm.model, mujoco.MjData(arm.model), arm.robot.chain
+    model, data = arm.model, mujoco.MjData(arm.model)
+    place_mimics(model, data.qpos, arm.robot.mimics)
     mujoco.mj_kinematics(model, data)
-    carriers = [int(model.joint(arm.robot.joint_names[j]).bodyid[0]) for j in chain.joint]
+    carriers = [int(model.jnt_bodyid[joint]) for joint in joints_to(model, arm.tip_body)]
     links = [0, *carriers]
     rng = np.random.default_rng(0)
     centers, radii, link_of = [], [], []

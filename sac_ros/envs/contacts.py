@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros.envs.mimic import Mimic, place_mimics
 from sac_ros.envs.table import NO_TABLE, Table
 from sac_ros.errors import ModelError
 
@@ -23,6 +24,7 @@ def complete_contacts(
     spec: mujoco.MjSpec,
     model: mujoco.MjModel,
     ranges: dict[str, tuple[float, float]],
+    mimics: tuple[Mimic, ...],
     table: Table,
     *,
     asked: bool,
@@ -34,6 +36,7 @@ def complete_contacts(
         spec: the robot; exclusions are added to it.
         model: the robot on its table, compiled.
         ranges: of each actuated joint [rad] or [m].
+        mimics: joints that follow those.
         table: what the arm is to stand on.
         asked: whether that table was asked for or is in the file: it is not taken away.
         source: the file, for errors.
@@ -45,7 +48,7 @@ def complete_contacts(
         ModelError: in every posture the arm touches the table, which is not to be taken away.
     """
     ground = model.body(table.body or 'world').id if table != NO_TABLE else -1
-    draws = _Draws(model, ranges)
+    draws = _Draws(model, ranges, mimics)
     always = draws.always()
     avoidable = {p for p, depth in always.items() if ground in p and np.ptp(depth) >= CONSTANT}
     notes = []
@@ -71,8 +74,13 @@ def complete_contacts(
 class _Draws:
     """Random postures of a compiled arm, and which bodies touch in each."""
 
-    def __init__(self, model: mujoco.MjModel, ranges: dict[str, tuple[float, float]]) -> None:
-        self._model, self._data = model, mujoco.MjData(model)
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        ranges: dict[str, tuple[float, float]],
+        mimics: tuple[Mimic, ...],
+    ) -> None:
+        self._model, self._data, self._mimics = model, mujoco.MjData(model), mimics
         self._rng = np.random.default_rng(0)
         self._index = [model.joint(name).qposadr[0] for name in ranges]
         self._ranges = np.array(list(ranges.values())).reshape(-1, 2)
@@ -97,6 +105,7 @@ class _Draws:
     def _draw(self) -> Touching:
         model, data = self._model, self._data
         data.qpos[self._index] = self._rng.uniform(*self._ranges.T)
+        place_mimics(model, data.qpos, self._mimics)
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_collision(model, data)

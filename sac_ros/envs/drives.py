@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import mujoco
 import numpy as np
 
-from sac_ros.envs.urdf import Source
+from sac_ros.envs.urdf import MAX_EFFORT, Source
 from sac_ros.errors import ModelError
 
 ROTOR_INERTIA = 0.002  # [kg·m^2 per N·m] of drives that the file says nothing about
@@ -37,7 +37,14 @@ def torque_limits_of(model: mujoco.MjModel) -> dict[str, float]:
             ranges.append(np.abs(model.actuator_ctrlrange[actuator]).min() * gain)
         for value in ranges:
             limits[name] = min(limits.get(name, np.inf), float(value))
-    return {name: value for name, value in limits.items() if 0 < value < np.inf}
+    return {name: value for name, value in limits.items() if 0 < value < MAX_EFFORT}
+
+
+def remove_drives(spec: mujoco.MjSpec) -> None:
+    """Delete the actuators and what may refer to them or to their number."""
+    # The actuators last: MuJoCo deletes what refers to them along with them.
+    for thing in (*spec.sensors, *spec.tuples, *spec.keys, *spec.actuators):
+        spec.delete(thing)
 
 
 def overrides(text: str, names: list[str], setting: str) -> dict[str, float]:

@@ -6,22 +6,31 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.envs.chain import carrying_link
+from sac_ros.envs.chain import carrying_link, joints_to
+from sac_ros.envs.mimic import Mimic, gradient_of, place_mimics
 from sac_ros.spec import Chain, Dynamics
 
 POSTURES = 200  # random postures over which the inertia is averaged
 
 
-def dynamics_of(model: mujoco.MjModel, joint_names: tuple[str, ...], chain: Chain) -> Dynamics:
+def dynamics_of(
+    model: mujoco.MjModel,
+    joint_names: tuple[str, ...],
+    chain: Chain,
+    tip_body: int,
+    mimics: tuple[Mimic, ...] = (),
+) -> Dynamics:
     """Return inertia, damping and friction of each joint, and the masses along the chain.
 
     Args:
         model: of the robot alone.
         joint_names: of the specification, in its order.
         chain: kinematics to the tip.
+        tip_body: number of the body that carries the tip.
+        mimics: joints that follow those of the specification; their inertia counts as theirs.
     """
     joints = [model.joint(name).id for name in joint_names]
-    dofs = model.jnt_dofadr[joints]
+    gradient = gradient_of(model, joint_names, mimics)
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     limited = model.jnt_limited[joints].astype(bool)[:, None]
     lower, upper = np.where(limited, model.jnt_range[joints], [-np.pi, np.pi]).T
@@ -29,16 +38,18 @@ def dynamics_of(model: mujoco.MjModel, joint_names: tuple[str, ...], chain: Chai
     diagonals = []
     for _ in range(POSTURES):
         data.qpos[model.jnt_qposadr[joints]] = rng.uniform(lower, upper)
+        place_mimics(model, data.qpos, mimics)
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_crb(model, data)
         mujoco.mj_fullM(model, data, inertia)
-        diagonals.append(inertia.diagonal()[dofs].copy())
-    mass, center = _links(model, joint_names, chain)
+        diagonals.append(np.einsum('vi,vw,wi->i', gradient, inertia, gradient))
+    mass, center = _links(model, joint_names, chain, joints_to(model, tip_body), mimics)
+    damping = model.dof_damping.reshape(model.nv, -1)[:, 0]
     return Dynamics(
         inertia=np.mean(diagonals, axis=0),
-        damping=model.dof_damping[dofs].reshape(len(dofs), -1)[:, 0].copy(),
-        friction=model.dof_frictionloss[dofs].copy(),
+        damping=damping @ gradient**2,
+        friction=model.dof_frictionloss @ np.abs(gradient),
         mass=mass,
         center=center,
         gravity=model.opt.gravity.copy(),
@@ -46,16 +57,21 @@ def dynamics_of(model: mujoco.MjModel, joint_names: tuple[str, ...], chain: Chai
 
 
 def _links(
-    model: mujoco.MjModel, joint_names: tuple[str, ...], chain: Chain
+    model: mujoco.MjModel,
+    joint_names: tuple[str, ...],
+    chain: Chain,
+    joints: list[int],
+    mimics: tuple[Mimic, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mass (c+1,) and center of mass (c+1, 3) of what each joint of the chain carries.
 
     Everything that hangs on a link counts as fixed to it, in its reference position.
     """
     data = mujoco.MjData(model)
+    place_mimics(model, data.qpos, mimics)
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
-    carriers = [int(model.joint(joint_names[j]).bodyid[0]) for j in chain.joint]
+    carriers = [int(model.jnt_bodyid[joint]) for joint in joints]
     mass, moment = np.zeros(len(carriers) + 1), np.zeros((len(carriers) + 1, 3))
     for body in range(1, model.nbody):
         link = carrying_link(model, body, carriers)
@@ -64,7 +80,7 @@ def _links(
     center = moment / np.maximum(mass, 1e-9)[:, None]  # in the base frame
     reference = data.qpos[[model.joint(joint_names[j]).qposadr[0] for j in chain.joint]]
     rotation, origin = chain.rotation[0], chain.translation[0]
-    for i, position in enumerate(reference):
+    for i, position in enumerate(reference * chain.ratio):
         axis = chain.axis[i]
         if chain.prismatic[i]:
             origin = origin + rotation @ axis * position

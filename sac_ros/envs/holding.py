@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros.envs.mimic import (
+    JOINT_EQUALITY,
+    couplings_of,
+    locked_joints,
+    mimics_of,
+    reference_of,
+)
 from sac_ros.envs.urdf import Source
 
-JOINT_EQUALITY = mujoco.mjtEq.mjEQ_JOINT
+
+def following(source: Source, model: mujoco.MjModel, limited: Collection[str]) -> dict[str, str]:
+    """Return the joints that are not actuated unless they are named, and what they follow.
+
+    Of two joints that an equality of an MJCF couples, the one without a torque limit follows. A
+    locked joint follows none: ''.
+    """
+    found = dict.fromkeys(locked_joints(model), '')
+    for joint, leader, _ in couplings_of(model):
+        swapped = not source.urdf and joint in limited and leader not in limited
+        found |= {leader: joint} if swapped else {joint: leader}
+    return found
 
 
 def held_joints(
     model: mujoco.MjModel, source: Source, chosen: Sequence[str], names: list[str]
 ) -> dict[str, float]:
-    """Return where the joints that are not actuated stay; those that follow another one may."""
-    followed = {
-        e.name1 for e in source.spec.equalities if e.type == JOINT_EQUALITY and e.name2 in chosen
-    }
-    held = {}
-    for name in names:
-        if name not in chosen and name not in followed:
-            joint = model.joint(name)
-            position = float(model.qpos0[joint.qposadr[0]])
-            if model.jnt_limited[joint.id]:
-                position = float(np.clip(position, *model.jnt_range[joint.id]))
-            held[name] = position
-    return held
+    """Return where the joints stay that are neither actuated nor follow one that is."""
+    locked = locked_joints(model)
+    followed = {mimic.joint for mimic in mimics_of(model, chosen)}
+    held: dict[str, float] = {}
+
+    def hold(name: str, position: float) -> None:
+        limits = model.jnt_range[model.joint(name).id].tolist()
+        fixed = name in source.position_limits and limits[0] == limits[1]
+        if model.jnt_limited[model.joint(name).id] or fixed:
+            position = float(np.clip(position, *limits))
+        held[name] = position
+
+    free = [name for name in names if name not in chosen and name not in followed]
+    for name in free:
+        if name in held:
+            continue
+        hold(name, locked.get(name, reference_of(model, name)))
+        for mimic in mimics_of(model, [name]):
+            if mimic.joint in free and mimic.joint not in held and mimic.leader in held:
+                hold(mimic.joint, mimic.position(model, held[mimic.leader]))
+    return {name: held[name] for name in free}
 
 
 def weld(spec: mujoco.MjSpec, model: mujoco.MjModel, held: dict[str, float]) -> None:
@@ -54,7 +80,7 @@ def weld(spec: mujoco.MjSpec, model: mujoco.MjModel, held: dict[str, float]) -> 
         if e.type == mujoco.mjtEq.mjEQ_TENDON
         or (e.type == JOINT_EQUALITY and not {e.name1, *filter(None, [e.name2])} <= joints)
     ]
-    for thing in (*spec.actuators, *gone, *spec.tendons, *spec.sensors, *spec.keys):
+    for thing in (*gone, *spec.tendons):
         spec.delete(thing)
 
 

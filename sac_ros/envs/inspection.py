@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.arm import SimArm
+from sac_ros.envs.inertials import LEAST_MASS
 from sac_ros.envs.task import Task
-from sac_ros.envs.urdf import LEAST_MASS
 from sac_ros.errors import ModelError
 
 POSTURES = 500  # in which gravity is measured

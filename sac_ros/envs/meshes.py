@@ -1,4 +1,4 @@
-"""The meshes that a URDF names: found by package, by address or by path, and made readable."""
+"""The meshes that a robot file names: found by package, address or path, and made readable."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ from sac_ros.envs.collada import read_collada
 from sac_ros.errors import ModelError
 
 READABLE = ('.stl', '.obj', '.msh')  # mesh formats that MuJoCo reads
+LFS_POINTER = b'version https://git-lfs.github.com/spec/'
 MAX_TRIANGLES = 200_000  # in an STL that MuJoCo reads
 
 
-def gather_meshes(file: Path, tree: ElementTree.Element, notes: list[str]) -> dict[str, bytes]:
+def gather_meshes(
+    file: Path, tree: ElementTree.Element, notes: list[str]
+) -> tuple[dict[str, bytes], dict[str, Path]]:
     """Read every mesh; leave out the visual ones that are missing or cannot be read.
+
+    Returns:
+        Content and path of each, by the name that takes the place of its own in the tree.
 
     Raises:
         ModelError: meshes of collision shapes are missing, and all are named; or one of them
@@ -39,14 +45,15 @@ def gather_meshes(file: Path, tree: ElementTree.Element, notes: list[str]) -> di
             path = find_file(name, file, folders)
             try:
                 if path is not None and path not in names:
-                    content, suffix = _read_mesh(path)
+                    content, suffix = read_mesh(path)
                     names[path] = f'mesh{len(names)}_{path.stem}{suffix}'
                     assets[names[path]] = content
                 reason = 'it is missing'
-            except ModelError as error:
+            except (ModelError, OSError) as error:
+                reason = f'{path}: {error.strerror}' if isinstance(error, OSError) else str(error)
                 if shape.tag == 'collision':
-                    raise ModelError(f'{file}: collision shape: {error}') from error
-                path, reason = None, str(error)
+                    raise ModelError(f'{file}: collision shape: {reason}') from error
+                path = None
             if path is not None:
                 mesh.attrib['filename'] = names[path]
                 continue
@@ -62,7 +69,7 @@ def gather_meshes(file: Path, tree: ElementTree.Element, notes: list[str]) -> di
             f'{file}: meshes of collision shapes are missing: {", ".join(missing)}; put the '
             f'package into AMENT_PREFIX_PATH or ROS_PACKAGE_PATH, or beside the file'
         )
-    return assets
+    return assets, {name: path for path, name in names.items()}
 
 
 def make_absolute(file: Path, tree: ElementTree.Element) -> bool:
@@ -115,37 +122,59 @@ def _mesh_folders(file: Path, tree: ElementTree.Element) -> tuple[Path, ...]:
     return (file.resolve().parent / folder,) if folder else ()
 
 
-def _read_mesh(path: Path) -> tuple[bytes, str]:
+def read_mesh(path: Path) -> tuple[bytes, str]:
     """Return what MuJoCo can read and its suffix; COLLADA and STL in text form become binary STL.
 
     Raises:
         ModelError: there is no way to read it.
     """
     suffix = path.suffix.lower()
+    content = path.read_bytes()
+    if content.startswith(LFS_POINTER):
+        raise ModelError(f'{path} is a Git LFS pointer instead of the mesh; run git lfs pull')
+    if not content:
+        raise ModelError(f'{path} is empty; export it again')
     if suffix == '.dae':
         return _binary_stl(path, read_collada(path)), '.stl'
     if suffix not in READABLE:
         raise ModelError(f'{path} is in no format that can be read; convert it to .stl or .obj')
-    content = path.read_bytes()
-    if suffix != '.stl' or not content.lstrip().startswith(b'solid'):
+    if suffix != '.stl':
         return content, suffix
-    if len(content) >= 84 and len(content) == 84 + 50 * struct.unpack('<I', content[80:84])[0]:
-        return content, suffix  # binary in spite of its first word
-    words = [line.split() for line in content.decode(errors='ignore').splitlines()]
-    corners = [[float(x) for x in w[1:4]] for w in words if w[:1] == ['vertex']]
-    return _binary_stl(path, np.array(corners).reshape(-1, 3, 3)), suffix
+    size = struct.unpack('<I', content[80:84])[0] if len(content) >= 84 else 0
+    if not content[:512].lstrip().lower().startswith(b'solid') or len(content) == 84 + 50 * size:
+        _check_triangles(path, size)
+        if len(content) < 84 + 50 * size:
+            raise ModelError(
+                f'{path} is truncated: it has {len(content):,} bytes, and its {size:,} triangles '
+                f'need {84 + 50 * size:,}; copy or export it again'
+            )
+        return content[: 84 + 50 * size], suffix
+    words = [line.lower().split() for line in content.decode(errors='ignore').splitlines()]
+    try:
+        corners = [[float(x) for x in w[1:4]] for w in words if w[:1] == ['vertex']]
+        triangles = np.array(corners, np.float64).reshape(-1, 3, 3)
+    except ValueError as error:
+        raise ModelError(f'{path} is no STL that can be read: {error}; export it again') from error
+    return _binary_stl(path, triangles), suffix
+
+
+def _check_triangles(path: Path, count: int) -> None:
+    """Raise a ModelError where MuJoCo does not read that many triangles."""
+    if count == 0:
+        raise ModelError(f'{path} has no triangles; export it again')
+    if count > MAX_TRIANGLES:
+        raise ModelError(
+            f'{path} has {count:,} triangles, more than {MAX_TRIANGLES:,}; simplify it'
+        )
 
 
 def _binary_stl(path: Path, triangles: NDArray[np.float64]) -> bytes:
     """Return triangles (n, 3, 3) [m] as binary STL.
 
     Raises:
-        ModelError: there are more than MuJoCo reads.
+        ModelError: there are none, or more than MuJoCo reads.
     """
-    if len(triangles) > MAX_TRIANGLES:
-        raise ModelError(
-            f'{path} has {len(triangles):,} triangles, more than {MAX_TRIANGLES:,}; simplify it'
-        )
+    _check_triangles(path, len(triangles))
     records = np.zeros(len(triangles), np.dtype([('v', '<f4', (4, 3)), ('flags', '<u2')]))
     records['v'][:, 1:] = triangles
     return b'\0' * 80 + struct.pack('<I', len(triangles)) + records.tobytes()

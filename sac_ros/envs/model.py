@@ -21,8 +21,6 @@ def compile_model(robot: Robot, config: ArmConfig) -> mujoco.MjModel:
     spec = robot.spec.copy()
     spec.option.timestep = config.timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    for thing in (*spec.actuators, *spec.keys):
-        spec.delete(thing)
     for name, limit in zip(robot.joint_names, robot.torque_limit, strict=True):
         motor = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         motor.set_to_motor()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 import math
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import mujoco
@@ -14,13 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig
+from sac_ros.envs.actuation import choose_joints, with_torque_limits
 from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_body
 from sac_ros.envs.contacts import complete_contacts, exclude_base_contacts
-from sac_ros.envs.drives import complete_drives, overrides, servos, torque_limits_of
+from sac_ros.envs.drives import (
+    complete_drives,
+    overrides,
+    remove_drives,
+    servos,
+    torque_limits_of,
+)
 from sac_ros.envs.dynamics import dynamics_of
-from sac_ros.envs.holding import held_joints, weld
+from sac_ros.envs.holding import following, held_joints, weld
+from sac_ros.envs.limits import check_position_limits, position_limits_of
+from sac_ros.envs.mimic import Mimic, mimics_of, refuse_loops, stiffen
+from sac_ros.envs.model_hash import hash_of_model, hash_with_tip
 from sac_ros.envs.scene import move_base_to_origin
-from sac_ros.envs.source import compile_spec, read_source
+from sac_ros.envs.source import compile_source, compile_spec, read_source
 from sac_ros.envs.table import Table, add_table, table_in, table_setting
 from sac_ros.envs.tip import default_tip, gripper_joints
 from sac_ros.envs.urdf import Source
@@ -47,6 +55,7 @@ class Robot:
     urdf: str = field(repr=False)  # text for robot_description; empty for an MJCF robot
     base: str = 'base_link'  # frame of everything that is given in the base frame
     held: tuple[tuple[str, float], ...] = ()  # joints that stay where they are [rad] or [m]
+    mimics: tuple[Mimic, ...] = field(default=(), compare=False)  # joints that follow others
     notes: tuple[str, ...] = ()  # what was left out of the file or made up
     table: Table = field(default_factory=Table)
     spec: mujoco.MjSpec = field(default=None, repr=False, compare=False)  # held joints are welded
@@ -104,30 +113,36 @@ def load_robot(
     """
     file = Path(path) if path else default_model()
     source = read_source(file, xacro_args)
-    model = compile_spec(source.spec, file)
+    model = compile_source(source, file)
     movable = [j for j in range(model.njnt) if model.jnt_type[j] in (HINGE, SLIDE)]
     names = [model.joint(j).name for j in movable]
     if not names:
         raise ModelError(f'{file} has no hinge or slide joint to drive')
+    limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
+    followers = following(source, model, limit)
     end = tip_body(model, tip, file)[0] if tip else -1
     gripper = set() if joints.strip() else gripper_joints(model, movable, end)
-    chosen = [name for name in _chosen(source, names, joints, file) if name not in gripper]
+    chosen = [n for n in choose_joints(names, joints, followers, file) if n not in gripper]
     if gripper:
         source.notes.append(
             f'held as a gripper: {", ".join(n for n in names if n in gripper)}; arm.joints that '
             f'names them actuates them'
         )
-    limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
+    if not chosen:
+        raise ModelError(f'{file}: every joint follows another one or is locked; none can drive')
     last = movable[names.index(([name for name in chosen if name in limit] or chosen)[-1])]
-    usual = last_body(model, last, set(names) - set(chosen))
-    tip = tip or default_tip(model, last, usual)
-    chosen = _with_limits(model, chosen, limit, tip=tip, named=bool(joints), file=file)
+    ends = set(names) - set(chosen) - {mimic.joint for mimic in mimics_of(model, chosen)}
+    usual = last_body(model, last, ends)
+    tip = tip or default_tip(model, usual)
+    chosen = with_torque_limits(model, chosen, limit, tip=tip, named=bool(joints), source=file)
     turned = [name for name in servos(model) if name in chosen]
     if turned:
         source.notes.append(f'servos became torque motors: {", ".join(turned)}')
+    check_position_limits(source, model, chosen, file)
     held = held_joints(model, source, chosen, names)
     fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
     complete_drives(source, model, chosen, limit, fastest)
+    remove_drives(source.spec)
     weld(source.spec, model, held)
     root = path_to(model, tip_body(model, tip, file)[0])[0]
     if not {model.joint(j).name for j in movable if model.jnt_bodyid[j] == root} - held.keys():
@@ -136,7 +151,9 @@ def load_robot(
     asked = table_setting(table) or table_in(model)
     limits = limit, fastest
     robot = _to_robot(file, source, chosen, tip, held=held, limits=limits, table=asked)
-    return robot if tip == usual else replace(robot, model_hash=_hash_with_tip(robot))
+    if tip == usual:
+        return robot
+    return replace(robot, model_hash=hash_with_tip(robot.model_hash, robot.chain))
 
 
 def _to_robot(
@@ -161,15 +178,18 @@ def _to_robot(
         table: what was asked for, or is in the file; None for the mounting plane.
     """
     exclude_base_contacts(source.spec)
+    stiffen(source.spec)
     standing = source.spec.copy()
     if (table or Table()).added:
         add_table(standing, (table or Table()).height)
     model = compile_spec(standing, file)
-    index = [model.joint(name).id for name in chosen]
-    limited = model.jnt_limited[index].astype(bool)
-    lower, upper = np.where(limited[:, None], model.jnt_range[index], [-np.inf, np.inf]).T
+    refuse_loops(model, file)
+    mimics = mimics_of(model, chosen)
+    lower, upper = position_limits_of(model, tuple(chosen), mimics, file)
     torque, velocity = limits
-    chain = kinematic_chain(model, tuple(chosen), tip, file)
+    chain = kinematic_chain(model, tuple(chosen), tip, file, mimics)
+    end = tip_body(model, tip, file)[0]
+    dynamics = dynamics_of(model, tuple(chosen), chain, end, mimics)
     robot = Robot(
         name=source.spec.modelname,
         path=file,
@@ -179,11 +199,12 @@ def _to_robot(
         velocity_limit=tuple(velocity.get(name, np.inf) for name in chosen),
         torque_limit=tuple(torque[name] for name in chosen),
         tip=tip,
-        chain=chain._replace(dynamics=dynamics_of(model, tuple(chosen), chain)),
-        model_hash=_hash(model),
+        chain=chain._replace(dynamics=dynamics),
+        model_hash=hash_of_model(model, mimics),
         urdf=source.urdf,
         base=source.base,
         held=tuple(held.items()),
+        mimics=mimics,
         notes=tuple(source.notes),
         spec=source.spec,
     )
@@ -192,74 +213,12 @@ def _to_robot(
     ends = zip(*(end.tolist() for end in robot.joint_ranges()), strict=True)
     ranges = dict(zip(chosen, ends, strict=True))
     standing_on, notes = complete_contacts(
-        source.spec, model, ranges, table or Table(), asked=table is not None, source=file
+        source.spec,
+        model,
+        ranges,
+        mimics,
+        table or Table(),
+        asked=table is not None,
+        source=file,
     )
     return replace(robot, table=standing_on, notes=(*robot.notes, *notes))
-
-
-def _chosen(source: Source, names: list[str], patterns: str, file: Path) -> list[str]:
-    """Return the joints to actuate, in the order of the file."""
-    wanted = [pattern.strip() for pattern in patterns.split(',') if pattern.strip()]
-    if not wanted:
-        return [name for name in names if name not in source.mimics]
-    unknown = [w for w in wanted if not any(fnmatchcase(name, w) for name in names)]
-    if unknown:
-        raise ModelError(
-            f'{file} has no joint {", ".join(map(repr, unknown))} to actuate; it has '
-            f'{", ".join(names)}'
-        )
-    return [name for name in names if any(fnmatchcase(name, w) for w in wanted)]
-
-
-def _with_limits(
-    model: mujoco.MjModel,
-    chosen: list[str],
-    limit: dict[str, float],
-    *,
-    tip: str,
-    named: bool,
-    file: Path,
-) -> list[str]:
-    """Leave out joints beside the chain that have no torque limit, unless they were named.
-
-    Raises:
-        ModelError: joints of the chain, or joints that were named, have none; all are listed.
-    """
-    lacking = [name for name in chosen if name not in limit]
-    chain = path_to(model, tip_body(model, tip, file)[0])
-    needed = [n for n in lacking if named or int(model.joint(n).bodyid[0]) in chain]
-    if needed or len(lacking) == len(chosen):
-        raise ModelError(
-            f'{file}: no torque limit for {", ".join(needed or lacking)}; add '
-            f'<limit effort="..."> (URDF) or actuatorfrcrange="..." (MJCF) to each of these '
-            f'joints, or give arm.torque_limits, or leave them out of arm.joints'
-        )
-    return [name for name in chosen if name in limit]
-
-
-def _hash(model: mujoco.MjModel) -> str:
-    """Hash what the robot is, so that a reformatted file stays the same robot."""
-    digest = hashlib.sha256()
-    for j in range(model.njnt):
-        digest.update(model.joint(j).name.encode())
-    parts = (
-        model.body_parentid, model.body_pos, model.body_quat, model.body_mass, model.body_ipos,
-        model.body_iquat, model.body_inertia, model.jnt_type, model.jnt_axis, model.jnt_pos,
-        model.jnt_range, model.jnt_actfrcrange, model.dof_damping, model.dof_frictionloss,
-        model.dof_armature,
-    )  # fmt: skip
-    for part in parts:
-        digest.update(' '.join(f'{value:.6g}' for value in np.ravel(part)).encode())
-    return digest.hexdigest()
-
-
-def _hash_with_tip(robot: Robot) -> str:
-    """Hash a robot and where its tip is, which a policy depends on as well.
-
-    Only for a tip that was chosen: the usual one follows from the robot.
-    """
-    digest = hashlib.sha256(robot.model_hash.encode())
-    for part in (robot.chain.joint, robot.chain.rotation, robot.chain.translation):
-        near = np.round(part, 6) + 0.0  # no digits of rounding errors, no minus zero
-        digest.update(' '.join(f'{value:.6g}' for value in near.ravel()).encode())
-    return digest.hexdigest()

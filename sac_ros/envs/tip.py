@@ -63,15 +63,14 @@ def gripper_joints(model: mujoco.MjModel, joints: list[int], tip: int = -1) -> s
     return {model.joint(j).name for j in held} if len(held) < len(joints) else set()
 
 
-def default_tip(model: mujoco.MjModel, joint: int, usual: str) -> str:
-    """Return the best named body or site that is fixed to a joint's body, or the usual tip.
+def default_tip(model: mujoco.MjModel, usual: str) -> str:
+    """Return the best named body or site that is fixed to the usual tip, or that tip.
 
     Args:
         model: where.
-        joint: number of the last joint of the chain.
         usual: the last body of the chain, which is the tip where no name says better.
     """
-    rigid = [int(model.jnt_bodyid[joint])]
+    rigid = [int(model.body_weldid[model.body(usual).id])]
     for body in range(rigid[0] + 1, model.nbody):
         if int(model.body_parentid[body]) in rigid and not model.body_jntnum[body]:
             rigid.append(body)

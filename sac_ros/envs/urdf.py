@@ -1,4 +1,4 @@
-"""Read a URDF as people have it: xacro, package paths, meshes and inertials that are missing."""
+"""Read a URDF as people have it: xacro, package paths, limits and meshes that are missing."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
 
+from sac_ros.envs.inertials import complete_inertials, use_shell_inertia
 from sac_ros.envs.meshes import gather_meshes, make_absolute
 from sac_ros.errors import ModelError
 
 DRAKE = '{http://drake.mit.edu}'
-DENSITY = 1000.0  # [kg/m^3] of the shapes of a link without an inertial
-LEAST_MASS, LEAST_INERTIA = 1e-3, 1e-6  # [kg], [kg·m^2] of a moving link that has no shape either
+MAX_EFFORT = 1e5  # [N·m] or [N]: more is no limit but a placeholder
+MAX_VELOCITY = 1e3  # [rad/s] or [m/s]: the same
 XACRO_SECONDS = 60.0
 
 
@@ -30,7 +32,9 @@ class Source:
     urdf: str = ''  # text for robot_description; empty for MJCF
     base: str = 'base_link'  # frame of everything that is given in the base frame
     velocity_limit: dict[str, float] = field(default_factory=dict)  # [rad/s] or [m/s]
-    mimics: frozenset[str] = frozenset()  # joints that follow another one
+    position_limits: frozenset[str] = frozenset()  # joints for which the URDF gives an end
+    continuous: frozenset[str] = frozenset()  # joints that the URDF says have no end
+    meshes: dict[str, Path] = field(default_factory=dict)  # files of the meshes of a URDF
     notes: list[str] = field(default_factory=list)  # what was left out or made up
 
 
@@ -45,7 +49,10 @@ def read_urdf(file: Path, text: str) -> Source:
     except ElementTree.ParseError as error:
         raise ModelError(f'{file} is not a robot description: {error}') from error
     notes: list[str] = []
-    assets = gather_meshes(file, tree, notes)
+    base = _root_link(tree, file)
+    velocity_limit = _check_limits(tree, notes, file)
+    _complete_elements(tree)
+    assets, meshes = gather_meshes(file, tree, notes)
     _set_compiler(file, tree)
     try:
         spec = mujoco.MjSpec.from_string(
@@ -56,14 +63,23 @@ def read_urdf(file: Path, text: str) -> Source:
         reason = ' '.join(str(error).split())
         raise ModelError(f'{file} is not a robot description: {reason}') from error
     hide_collision_shapes(spec)
-    _complete_inertials(spec, notes)
+    complete_inertials(spec, notes)
+    use_shell_inertia(spec)
     absolute = make_absolute(file, shown)
     return Source(
         spec=spec,
         urdf=ElementTree.tostring(shown, encoding='unicode') if absolute else text,
-        base=_root_link(tree),
-        velocity_limit=_velocity_limits(tree),
-        mimics=frozenset(mimic_joints(tree)),
+        base=base,
+        velocity_limit=velocity_limit,
+        position_limits=frozenset(
+            name for name, limit in _limits(tree) if {'lower', 'upper'} & limit.attrib.keys()
+        ),
+        continuous=frozenset(
+            joint.attrib['name']
+            for joint in tree.findall('joint')
+            if joint.get('type') == 'continuous'
+        ),
+        meshes=meshes,
         notes=notes,
     )
 
@@ -116,27 +132,6 @@ def _set_compiler(file: Path, tree: ElementTree.Element) -> None:
     compiler.attrib.pop('meshdir', None)
 
 
-def _complete_inertials(spec: mujoco.MjSpec, notes: list[str]) -> None:
-    """Give links without an inertial the mass of their collision shapes, or of their visuals."""
-    for body in spec.bodies:
-        shapes = list(body.geoms)
-        if body.name == 'world' or (body.explicitinertial and body.mass > 0):
-            for geom in shapes:
-                if geom.meshname:  # its volume does not matter, and may be none
-                    spec.mesh(geom.meshname).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
-            continue
-        if not any(geom.contype for geom in shapes):
-            for geom in shapes:
-                geom.density = DENSITY
-        if shapes:
-            body.explicitinertial = False
-            notes.append(f'{body.name} has no inertial; its shapes count {DENSITY:g} kg/m^3')
-        elif body.joints:
-            body.mass, body.inertia = LEAST_MASS, [LEAST_INERTIA] * 3
-            body.explicitinertial = True
-            notes.append(f'{body.name} has neither inertial nor shape; it weighs {LEAST_MASS} kg')
-
-
 def _add_rotor_inertia(spec: mujoco.MjSpec, tree: ElementTree.Element) -> None:
     for transmission in tree.iter('transmission'):
         joint, actuator = transmission.find('joint'), transmission.find('actuator')
@@ -157,22 +152,62 @@ def hide_collision_shapes(spec: mujoco.MjSpec) -> None:
                 geom.group = 3 if geom.contype or geom.conaffinity else 1
 
 
-def _root_link(tree: ElementTree.Element) -> str:
-    children = {child.attrib.get('link') for child in tree.findall('joint/child')}
-    roots = [link.attrib.get('name', '') for link in tree.findall('link')]
-    return next((name for name in roots if name not in children), 'base_link')
+def _root_link(tree: ElementTree.Element, file: Path) -> str:
+    """Return the name of the one link that is no child of another.
+
+    Raises:
+        ModelError: there are several, or none.
+    """
+    children = {child.get('link') for child in tree.findall('joint/child')}
+    links = [link.get('name', '') for link in tree.findall('link')]
+    roots = [name for name in links if name not in children]
+    if len(roots) > 1:
+        raise ModelError(
+            f'{file} has {len(roots)} root links: {", ".join(roots)}; a URDF has one: connect the '
+            f'others to it with a fixed joint'
+        )
+    if links and not roots:
+        raise ModelError(f'{file} has no root link: its joints form a loop')
+    return roots[0] if roots else 'base_link'
 
 
-def mimic_joints(tree: ElementTree.Element) -> list[str]:
-    """Name the joints that follow another one."""
-    joints = tree.findall('joint')
-    return [joint.attrib['name'] for joint in joints if joint.find('mimic') is not None]
+def _complete_elements(tree: ElementTree.Element) -> None:
+    """Take out inertials without a mass, and add the inertia that others lack, as zero."""
+    for link in tree.findall('link'):
+        for inertial in link.findall('inertial'):
+            if inertial.find('mass') is None:
+                link.remove(inertial)
+            elif inertial.find('inertia') is None:
+                zero = dict.fromkeys(('ixx', 'ixy', 'ixz', 'iyy', 'iyz', 'izz'), '0')
+                ElementTree.SubElement(inertial, 'inertia', zero)
 
 
-def _velocity_limits(tree: ElementTree.Element) -> dict[str, float]:
-    limits = {}
+def _limits(tree: ElementTree.Element) -> Iterator[tuple[str, ElementTree.Element]]:
     for joint in tree.findall('joint'):
         limit = joint.find('limit')
-        if limit is not None and float(limit.get('velocity', 0)) > 0:
-            limits[joint.attrib['name']] = float(limit.attrib['velocity'])
-    return limits
+        if limit is not None and joint.get('name'):
+            yield joint.attrib['name'], limit
+
+
+def _check_limits(tree: ElementTree.Element, notes: list[str], file: Path) -> dict[str, float]:
+    """Return the velocity limits; take out efforts and velocities that are none.
+
+    Raises:
+        ModelError: one is no number.
+    """
+    velocity_limit, none = {}, []
+    for name, limit in _limits(tree):
+        if {'lower', 'upper'} & limit.attrib.keys():  # as the format says
+            limit.attrib = {'lower': '0', 'upper': '0'} | limit.attrib
+        for kind, most in (('effort', MAX_EFFORT), ('velocity', MAX_VELOCITY)):
+            try:
+                value = float(limit.get(kind, 0))
+            except ValueError as error:
+                raise ModelError(f'{file}: the {kind} of {name}: {error}') from error
+            if value and not 0 < value < most:
+                none.append(f'{kind} {limit.attrib.pop(kind)} of {name}')
+            elif value and kind == 'velocity':
+                velocity_limit[name] = value
+    if none:
+        notes.append(f'limits that count as not given: {", ".join(none)}')
+    return velocity_limit

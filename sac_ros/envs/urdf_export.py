@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.chain import SLIDE
+from sac_ros.envs.mimic import ratios_of
 from sac_ros.envs.robot import HINGE, Robot
 from sac_ros.envs.source import compile_spec
 
@@ -37,7 +38,7 @@ def to_urdf(robot: Robot, mesh_folder: Path) -> str:
 
     A body becomes a link in the same frame; the world becomes the root link, which is called as
     `robot.base` unless that is a body, whose frame is the same. A joint whose axis does not pass
-    through the frame of its body gets a link of its own. Held joints are fixed.
+    through the frame of its body gets a link of its own. Held joints are fixed; others may mimic.
     """
     return _Writer(robot, mesh_folder).write()
 
@@ -48,6 +49,8 @@ class _Writer:
         self._model = compile_spec(robot.spec.copy(), robot.path)
         self._root = ElementTree.Element('robot', name=robot.name or 'robot')
         self._left_out: set[int] = set()
+        ratios = ratios_of(self._model, robot.joint_names, robot.mimics)
+        self._mimics = {name: ratios[name] for name in ratios if name not in robot.joint_names}
         bodies = {self._model.body(body).name for body in range(1, self._model.nbody)}
         self._world = next(n for n in (robot.base, 'world', 'map', '') if n not in bodies)
 
@@ -123,6 +126,10 @@ class _Writer:
         if kind != 'continuous':
             limit |= {'lower': lower, 'upper': upper}
         ElementTree.SubElement(element, 'limit', {k: _number(v) for k, v in limit.items()})
+        if name in self._mimics:
+            leader, ratio, offset = self._mimics[name]
+            values = {'multiplier': _number(ratio), 'offset': _number(offset)}
+            ElementTree.SubElement(element, 'mimic', {'joint': leader} | values)
         dof = model.jnt_dofadr[joint]
         friction = {'damping': model.dof_damping[dof], 'friction': model.dof_frictionloss[dof]}
         ElementTree.SubElement(element, 'dynamics', {k: _number(v) for k, v in friction.items()})
