@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sac_ros.disk import writing
 
@@ -113,3 +114,62 @@ def _checksum(content: bytes) -> bytes:
     value = crc32c(content)
     rotated = (value >> 15 | value << 17) & 0xFFFFFFFF
     return struct.pack('<I', (rotated + MASK) & 0xFFFFFFFF)
+
+
+Scalars = dict[str, list[tuple[int, float]]]  # (step, value) by tag, in the order of steps
+
+
+def read_scalars(folder: Path) -> Scalars:
+    """Return the scalars in the event files of a folder; a torn end is left out.
+
+    Of a step that was logged twice, as by a resumed run, the later value counts.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for path in sorted(folder.glob('events.out.tfevents.*')):
+        for event in _events(path.read_bytes()):
+            fields = dict(_fields(event))
+            for number, value in _fields(fields.get(5, b'')):
+                parts = dict(_fields(value)) if number == 1 else {}
+                if 1 in parts and isinstance(parts.get(2), float):
+                    step = fields.get(2, 0)
+                    found.setdefault(parts[1].decode(errors='replace'), {})[step] = parts[2]
+    return {tag: sorted(values.items()) for tag, values in found.items()}
+
+
+def _events(content: bytes) -> Iterator[bytes]:
+    """Yield the messages of an event file up to the first record that is not whole."""
+    place = 0
+    while place + 12 <= len(content):
+        head = content[place : place + 8]
+        end = place + 12 + struct.unpack('<Q', head)[0]
+        if content[place + 8 : place + 12] != _checksum(head) or end + 4 > len(content):
+            return
+        yield content[place + 12 : end]
+        place = end + 4
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield number and value of each field of a message."""
+    place = 0
+    while place < len(message):
+        key, place = _read_varint(message, place)
+        if key & 7 == VARINT:
+            value, place = _read_varint(message, place)
+            yield key >> 3, value
+            continue
+        if key & 7 == BYTES:
+            size, place = _read_varint(message, place)
+            yield key >> 3, message[place : place + size]
+        else:
+            size = 8 if key & 7 == FIXED64 else 4
+            yield key >> 3, struct.unpack_from('<d' if size == 8 else '<f', message, place)[0]
+        place += size
+
+
+def _read_varint(message: bytes, place: int) -> tuple[int, int]:
+    """Return a varint and the place after it."""
+    value = shift = 0
+    while message[place] > 0x7F:
+        value |= (message[place] & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+    return value | message[place] << shift, place + 1
