@@ -49,13 +49,14 @@ setup(
     maintainer='sac_ros maintainers',
     maintainer_email='maintainers@sac-ros.example',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['models/*', '*.cpp']},
+    package_data={NAME: ['models/*', '*.cpp', 'report/page/*']},
     data_files=DATA,
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.20'],
     extras_require={
         'train': ['torch>=2.10', 'onnx>=1.21', 'onnxscript', 'rich'],
         'minari': ['minari>=0.5.4', 'h5py', 'pillow'],
+        'report': ['plotly>=6'],
         'mcap': ['rosbags>=0.11.9'],
         'bench': [
             'stable-baselines3==2.9.2',

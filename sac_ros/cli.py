@@ -20,6 +20,7 @@ from sac_ros.errors import SacRosError
 from sac_ros.evaluate_cli import add_evaluate_parser
 from sac_ros.node_cli import add_node_parser
 from sac_ros.replay.cli import add_replay_parser
+from sac_ros.report_cli import REPORT_NAME, add_report_parser, write_report
 from sac_ros.request_cli import add_request_parsers
 from sac_ros.robot_cli import add_robot_parser
 from sac_ros.settings import Checked, Setting, build, settings
@@ -62,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=_Help,
     )
     add_settings(train, TrainConfig)
+    train.add_argument(
+        '--report',
+        action='store_true',
+        help='write RUN_DIR/report.html at the end (sac_ros report)',
+    )
     train.set_defaults(run=_train)
 
     add_evaluate_parser(commands, add_settings, _Help)
@@ -75,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     add_replay_parser(commands)
     add_robot_parser(commands, add_settings)
+    add_report_parser(commands)
     add_node_parser(commands, add_settings)
     add_request_parsers(commands)
     return parser
@@ -125,6 +132,10 @@ def _given(options: argparse.Namespace) -> TrainConfig:
 
 def _train(options: argparse.Namespace) -> int:
     config = _given(options)
+    if options.report:
+        from sac_ros.report.page import plotly_source
+
+        plotly_source()  # fails now where it is missing, not after hours of training
     from sac_ros.console import TrainingReport
     from sac_ros.trainer import Trainer
     from sac_ros.training_result import final_episodes, finish
@@ -149,6 +160,8 @@ def _train(options: argparse.Namespace) -> int:
     with report.measuring(final_episodes(trainer)) as on_episode:
         result = finish(trainer, on_episode)
     report.finished(result)
+    if options.report:
+        write_report([trainer.run_dir], trainer.run_dir / REPORT_NAME)
     return 0
 
 

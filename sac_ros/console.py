@@ -128,6 +128,8 @@ class TrainingReport:
                 self._console.print(line, soft_wrap=True)
             steps = next_steps(trainer.config, trainer.run_dir, told, result)
             self._console.print(steps, soft_wrap=True)
+        self._console.print('one page with results, curves, critics and playback:')
+        self._console.print(f'  {_command("report", str(trainer.run_dir))}', soft_wrap=True)
 
     def _draw(self) -> None:
         progress = self._trainer.progress()
