@@ -8,11 +8,10 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 NAME = 'sac_ros'
+NODES = ('sim_node', 'policy_node', 'effort_guard', 'train_node')
 PROGRAMS = {
     NAME: f'{NAME}.__main__:main',
-    'policy_node': f'{NAME}.ros.policy_node:main',
-    'sim_node': f'{NAME}.ros.sim_node:main',
-    'train_node': f'{NAME}.ros.train_node:main',
+    **{node: f'{NAME}.programs:{node}' for node in NODES},
 }
 SHARE = f'share/{NAME}'
 DATA = [

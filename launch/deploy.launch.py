@@ -7,9 +7,10 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogI
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.ros.launching import CheckedNode, describe_launch, given_arguments
+from sac_ros.ros.launching import CheckedNode, bring_down, describe_launch, given_arguments
 from sac_ros.ros.loading import PolicyNodeConfig
 
 HERE = Path(__file__).parent
@@ -19,7 +20,8 @@ ENABLE = "ros2 service call /policy_node/enable std_srvs/srv/SetBool '{data: tru
 
 def parameters(context: LaunchContext) -> dict[str, str]:
     """Return the parameters of policy_node that the launch arguments give."""
-    given = given_arguments(context, {'policy': 'policy', 'base_frame': 'base_frame'})
+    names = {'policy': 'policy', 'base_frame': 'base_frame', 'guard': 'guard'}
+    given = given_arguments(context, names)
     run = given_arguments(context, {'policy': 'run_dir'})
     if 'policy' in given and run:
         raise RuntimeError('policy and run_dir exclude each other: give one of them')
@@ -43,6 +45,13 @@ def generate_launch_description() -> LaunchDescription:
             description='start sim_node; false drives a robot that is already up',
         ),
         DeclareLaunchArgument(
+            'guard',
+            default_value='true',
+            choices=['true', 'false'],
+            description='send commands through effort_guard; without it nothing stops the arm '
+            'when policy_node is killed',
+        ),
+        DeclareLaunchArgument(
             'params_file', default_value=CONFIG, description='parameters of policy_node'
         ),
     ]
@@ -54,6 +63,13 @@ def generate_launch_description() -> LaunchDescription:
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(HERE / 'view.launch.py')),
             condition=UnlessCondition(sim),
+        ),
+        Node(
+            package='sac_ros',
+            executable='effort_guard',
+            output='screen',
+            on_exit=bring_down,
+            condition=IfCondition(LaunchConfiguration('guard')),
         ),
         LogInfo(msg=f'the arm moves only after: {ENABLE}'),
     ]

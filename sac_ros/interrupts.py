@@ -17,11 +17,17 @@ def exit_on_interrupt() -> Iterator[None]:
     A KeyboardInterrupt within the import of a C extension can surface as another error.
     """
     previous = signal.getsignal(signal.SIGINT)
-    if previous is not signal.default_int_handler:
-        yield  # ignored, or handled by the program
-        return
-    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    exit_until_handled()
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def exit_until_handled() -> None:
+    """End the program at once on SIGINT, until the program sets a handler of its own.
+
+    A SIGINT that is ignored, or handled already, stays so.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

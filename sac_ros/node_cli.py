@@ -1,4 +1,4 @@
-"""The command line of nodes: `sac_ros node sim`, `policy` and `train`, without the ros2 tools."""
+"""The command line of nodes: `sac_ros node sim|policy|guard|train`, without the ros2 tools."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ PROGRAMS = {
         'Start policy_node, load the policy and, unless --no-autostart is given, activate the '
         'node. It commands the fallback until `sac_ros enable`; it never enables itself.',
     ),
+    'guard': NodeProgram(
+        'sac_ros.ros.guard_node:GuardConfig',
+        'start the process that checks the torques of policy_node again',
+        'Start effort_guard, which publishes the fallback when policy_node is killed or stopped. '
+        'Start policy_node with --guard.',
+    ),
     'train': NodeProgram(
         'sac_ros.config:TrainConfig',
         'train a policy as a ROS 2 node',
@@ -52,7 +58,7 @@ def add_node_parser(commands: Any, add_settings: Callable[..., None]) -> None:
     """
     node = commands.add_parser(
         'node',
-        help='start a ROS 2 node: sim, policy or train',
+        help='start a ROS 2 node: sim, policy, guard or train',
         description='Start a node in this environment, as `ros2 run` does where ROS 2 is '
         'installed. Ctrl-C ends it.',
     )

@@ -32,6 +32,8 @@ def settings(long):
         'supervision.healthy_time': 0.1,
         'supervision.ramp_time': 0.05,
         'supervision.hold_up': 0.4,
+        'guard': 'true',
+        'guard_timeout': timeout,
         'autostart': 'true',
     }
 
@@ -95,10 +97,14 @@ class Rig:
         self.message = self.good
         self.published = [time.monotonic()]  # or left out on purpose
         self.timer = graph.node.create_timer(PERIOD, self._publish)
+        self.start_guard()
         self.start()
 
     def start(self):
         self.process = self._start()
+
+    def start_guard(self):
+        self.guard = self.graph.start('guard_node')
 
     def start_other(self):
         """A second policy_node that commands the same robot."""

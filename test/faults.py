@@ -327,6 +327,38 @@ def stopped_process(rig, long):
     return f'FAULT on waking {times} of {times}, not one torque'
 
 
+def gone_process(rig, long):
+    """Of policy_node and effort_guard, one is killed or crashes: the other one commands."""
+    times = {'process': [], 'guard': []}
+    for victim, number in ((v, n) for v in times for n in (signal.SIGKILL, signal.SIGSEGV)):
+        for _ in range(5 if long else number == signal.SIGKILL):
+            rig.run()
+            process = getattr(rig, victim)
+            rig.graph.processes.remove(process)
+            start = time.monotonic()
+            process.send_signal(number)
+            process.wait()
+            process.log.close()
+            times[victim].append(rig.safe_after(start))
+            rig.graph.spin_for(0.1)
+            require(not rig.commands[-1].any(), f'{victim}: torque after {number}')
+            if victim == 'guard':
+                rig.wait('FAULT')
+                rig.start_guard()
+                rig.graph.stop(rig.process)  # it counts the dead one as a publisher for a while
+            rig.state = ''
+            rig.start()
+            rig.wait('READY')
+    stated, tick = rig.settings['guard_timeout'], TICK
+    worst = max(*times['process'], *times['guard'])
+    require(not long or worst <= stated + 2 * tick + 0.05, f'safe only after {times}')
+    return (
+        f'policy_node: fallback of effort_guard after at most {ms(max(times["process"]))}; '
+        f'effort_guard: FAULT, fallback of policy_node after at most {ms(max(times["guard"]))} '
+        f'(guard_timeout here: {ms(stated)})'
+    )
+
+
 def wrong_parameters(rig, long):
     cases = ('safety.torque_scale:=1.5', 'safety.torque_rate:=.nan', 'safety.damping:=-1.0',
              'supervision.state_timeout:=.inf')  # fmt: skip
@@ -371,6 +403,7 @@ CASES = {
     'files cut, flipped, external data, other shapes, text as limit, other robot': damaged_files,
     'another policy while running': reload_running,
     'SIGSTOP, then SIGCONT': stopped_process,
+    'kill -9 and SIGSEGV of policy_node and of effort_guard': gone_process,
     'parameters out of range and NaN': wrong_parameters,
     'SIGTERM, SIGINT, a restart': signals,
 }

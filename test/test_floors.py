@@ -26,6 +26,7 @@ FLOORS = {
         'policy_check',
         'onnx_structure',
         'safety',
+        'effort_guard',
         'supervisor',
         'envs',
     ),
@@ -55,6 +56,7 @@ FLOORS = {
         'cli',
         'evaluate_cli',
         'node_cli',
+        'programs',
         'report_cli',
         'request_cli',
         'robot_cli',
@@ -127,6 +129,7 @@ def test_ros_stays_under_ros_and_nothing_is_pickled(path):
     ('module', 'absent'),
     [
         ('sac_ros.ros.policy_node', {'torch', 'mujoco', 'gymnasium', 'onnx'}),
+        ('sac_ros.ros.guard_node', {'torch', 'mujoco', 'gymnasium', 'onnx', 'onnxruntime'}),
         ('sac_ros.ros.sim_node', {'torch', 'onnx'}),
     ],
 )

@@ -133,7 +133,7 @@ def test_deploy_against_sim_ends_cleanly_at_ctrl_c(launch, policy):
     launched.wait_for('tip tool0')
     os.killpg(launched.process.pid, signal.SIGINT)
     assert launched.end() == 0, launched.text
-    assert launched.text.count('has finished cleanly') == 2
+    assert launched.text.count('has finished cleanly') == 3  # with effort_guard
     assert 'Traceback' not in launched.text
 
 
@@ -154,7 +154,7 @@ def test_random_poses_are_sent_to_a_policy_that_reaches_poses(launch, tmp_path):
     assert 'refused' not in poses.text
 
 
-@pytest.mark.parametrize('victim', ['sim_node', 'policy_node'])
+@pytest.mark.parametrize('victim', ['sim_node', 'policy_node', 'effort_guard'])
 def test_a_node_that_dies_brings_the_launch_down(launch, policy, victim):
     launched = launch('deploy', f'policy:={policy}')
     launched.wait_for('READY')
@@ -171,7 +171,16 @@ def test_a_node_that_ends_in_peace_ends_the_launch_in_peace(launch, policy):
     launched.wait_for('tip tool0')
     os.kill(launched.pid_of('policy_node'), signal.SIGTERM)
     assert launched.end() == 0, launched.text
-    assert launched.text.count('has finished cleanly') == 2
+    assert launched.text.count('has finished cleanly') == 3
+
+
+def test_without_the_guard_the_log_says_what_is_lost(launch, policy):
+    launched = launch('deploy', f'policy:={policy}', 'guard:=false')
+    launched.wait_for('READY')
+    assert 'without effort_guard: if this process is killed' in launched.text
+    assert '[effort_guard' not in launched.text
+    os.killpg(launched.process.pid, signal.SIGINT)
+    assert launched.end() == 0, launched.text
 
 
 def test_train_saves_at_ctrl_c(launch, tmp_path):
@@ -225,7 +234,7 @@ def test_ros2_launch_deploys_against_the_simulated_arm(share, domain, policy):
     launched.wait_for('tip tool0')
     os.killpg(launched.process.pid, signal.SIGINT)
     assert launched.end() == 0, launched.text
-    assert launched.text.count('has finished cleanly') == 2
+    assert launched.text.count('has finished cleanly') == 3
 
 
 def stand_in(prefix, package, script):

@@ -16,7 +16,7 @@ from sac_ros.config import TrainConfig
 from sac_ros.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = {'sac_ros', 'sim_node', 'policy_node', 'train_node'}
+PROGRAMS = {'sac_ros', 'sim_node', 'policy_node', 'effort_guard', 'train_node'}
 SHARE = {
     'package.xml',
     'config/sac_ros.rviz',

@@ -175,30 +175,39 @@ def test_options_replace_the_file_and_ros_arguments_replace_both(domain, tmp_pat
     assert done.returncode == 2 and 'rate 7 Hz does not fit arm.timestep 0.002' in done.stderr
 
 
-@pytest.mark.parametrize('name', ['sim', 'policy', 'train'])
+@pytest.mark.parametrize('name', ['sim', 'policy', 'guard', 'train'])
 def test_help_lists_the_settings(name):
     done = sac_ros('node', name, '--help')
     assert done.returncode == 0 and done.stderr == ''
     assert '--params-file' in done.stdout
-    assert {'sim': '--rate', 'policy': '--safety.', 'train': '--sac.gamma'}[name] in done.stdout
+    options = {'sim': '--rate', 'policy': '--safety.', 'guard': '--realtime.', 'train': '--sac.'}
+    assert options[name] in done.stdout
 
 
 @pytest.mark.parametrize(
     ('module', 'arguments'),
     [
         ('rclpy', ['node', 'policy']),
+        ('rclpy', ['node', 'guard']),
         ('rclpy', ['node', 'train']),
         ('rclpy', ['estop']),
         ('torch', ['node', 'train']),
         ('numpy', ['status']),
+        ('rclpy', 'sim_node'),
+        ('rclpy', 'policy_node'),
+        ('rclpy', 'effort_guard'),
+        ('rclpy', 'train_node'),
     ],
 )
 def test_ctrl_c_during_imports_leaves_no_traceback(domain, tmp_path, module, arguments):
+    start = [*SAC_ROS, *arguments]
+    if isinstance(arguments, str):  # a program of its own, as its starter runs it
+        start = ['-c', f'import sys; from sac_ros.programs import {arguments} as run; run()']
     (tmp_path / module).mkdir()
     (tmp_path / module / '__init__.py').write_text(SLOW)
     environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{os.getcwd()}'}
     process = subprocess.Popen(
-        [sys.executable, *SAC_ROS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, *start], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env=environment,
     )  # fmt: skip
     assert process.stdout.readline() == 'importing\n'

@@ -27,29 +27,29 @@ def allowed(node):
     return found
 
 
-def test_only_policy_node_may_command():
+def test_only_policy_node_and_its_guard_may_command():
     profiles = [profile.get('node') for profile in ElementTree.parse(POLICY).iter('profile')]
-    assert profiles == ['policy_node', 'sim_node', 'train_node', 'operator']
+    assert profiles == ['policy_node', 'effort_guard', 'sim_node', 'train_node', 'operator']
     may = [n for n in profiles if COMMAND in allowed(n).get(('topics', 'publish'), ())]
-    assert may == ['policy_node']
+    assert may == ['policy_node', 'effort_guard']
 
 
-@pytest.mark.parametrize('name', ['policy_node', 'sim_node', 'train_node'])
+@pytest.mark.parametrize('name', ['policy_node', 'effort_guard', 'sim_node', 'train_node'])
 def test_a_running_node_does_what_it_may_and_no_more(graph, name, tmp_path):
     policy = save(linear_policy(reach_spec(3)), tmp_path / 'policy.onnx')
-    given = {
-        'policy_node': ('--ros-args', '-p', f'policy:={policy}', '-p', 'autostart:=true'),
-        'sim_node': (),
-        'train_node': small_run(tmp_path),
-    }
-    graph.start(name, *given[name])
+    pair = ['-p', f'policy:={policy}', '-p', 'autostart:=true', '-p', 'guard:=true']
+    if name in ('policy_node', 'effort_guard'):  # the one does its part only with the other
+        graph.start('guard_node')
+        graph.start('policy_node', '--ros-args', *pair)
+    else:
+        graph.start(name, *(small_run(tmp_path) if name == 'train_node' else ()))
     node, may = graph.node, allowed(name)
     asked = {
         ('topics', 'publish'): node.get_publisher_names_and_types_by_node,
         ('topics', 'subscribe'): node.get_subscriber_names_and_types_by_node,
         ('services', 'reply'): node.get_service_names_and_types_by_node,
     }
-    last = '/joint_states'
+    last = COMMAND if name == 'effort_guard' else '/joint_states'
     graph.spin_until(
         lambda: (
             name in node.get_node_names()
@@ -58,10 +58,16 @@ def test_a_running_node_does_what_it_may_and_no_more(graph, name, tmp_path):
         timeout=60,
         what='the node',
     )
-    graph.spin_for(0.5)
+
+    def missing(kind):
+        rare = {'/clock', '/parameter_events'}
+        done = {topic for topic, _ in asked[kind](name, '/')}
+        return {n for n in may[kind] - done - rare if 'type_description' not in n}
+
+    graph.spin_until(
+        lambda: not any(map(missing, asked)),
+        what=f'all of the policy: {list(map(missing, asked))}',
+    )
     for kind, ask in asked.items():
         does = {topic for topic, _ in ask(name, '/')}
         assert does <= may[kind], f'{kind}: {does - may[kind]} not in the policy'
-        rare = {'/clock', '/parameter_events'}
-        extra = {n for n in may[kind] - does - rare if 'type_description' not in n}
-        assert not extra, f'{kind}: {extra} in the policy, not done'

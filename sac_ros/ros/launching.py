@@ -157,7 +157,11 @@ def _typed(config: type[Checked], values: Mapping[str, str]) -> dict[str, Any]:
     types = {item.name: item.type for item in settings(config)}
     try:
         return {
-            name: ParameterValue(value, value_type=str) if types[name] is str else int(value)
+            name: value == 'true'
+            if types[name] is bool
+            else ParameterValue(value, value_type=str)
+            if types[name] is str
+            else int(value)
             for name, value in values.items()
         }
     except ValueError as error:

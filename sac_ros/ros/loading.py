@@ -44,6 +44,14 @@ class PolicyNodeConfig(Checked):
     command_joints: str = setting(
         '', "the controller's joints in its order, with commas; empty for the policy's order"
     )
+    guard: bool = setting(False, 'send commands through effort_guard, a process of its own')
+    guard_timeout: float = setting(
+        0.012,
+        'age [s] at which effort_guard replaces a command by the fallback, and silence of '
+        'effort_guard that is a fault',
+        0.01,
+        1,
+    )
     safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
     supervision: SupervisorConfig = dataclasses.field(default_factory=SupervisorConfig)
     realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)

@@ -7,6 +7,7 @@ command for ever; it cannot be enabled before a goal has come. It never enables 
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 import traceback
@@ -26,9 +27,11 @@ from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
 from sac_ros.controller import Controller
+from sac_ros.effort_guard import GuardedRobot
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch
 from sac_ros.ros import messages
 from sac_ros.ros.command import LATEST, Commander
+from sac_ros.ros.guard_link import GuardLink
 from sac_ros.ros.listening import Listener
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
@@ -118,7 +121,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         """Begin to listen and to command the fallback."""
         assert self._controller is not None, 'an inactive node is configured'
         names = self._controller.spec.joint_names
-        self._commander = Commander(self, names, self._order)
+        self._commander = Commander(self, names, self._order, self._link_guard())
         listener = Listener(
             self, JointState, 'joint_states', LATEST_STATE, self._on_joint_state,
             flooded=self._on_flood, clock=self._steady, crowded=CROWDED,
@@ -177,9 +180,10 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
         torque = controller.step(now, position, velocity)
-        late = controller.check(time.monotonic())  # held up since `now`: that torque is old
+        now = time.monotonic()
+        late = controller.check(now)  # held up meanwhile: that torque is old
         torque = torque if late is None else late
-        self._commander.publish(torque)
+        self._commander.publish(torque, now, self._supervisor.moving)
         self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
         if not controller.rehearse() and self._chores:
@@ -195,9 +199,14 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self.handle_requests()
         if self._controller is None or self._commander is None:
             return
-        torque = self._controller.check(time.monotonic())
+        now = time.monotonic()
+        if (reason := self._commander.check(now)) and self._supervisor.moving:
+            self._supervisor.fault(reason)
+        torque = self._controller.check(now)
         if torque is not None:
-            self._commander.publish(torque)
+            self._commander.publish(torque, now, self._supervisor.moving)
+        else:
+            self._commander.repeat(now)
         self._show()
 
     def _on_goal(self, message: PointStamped | PoseStamped) -> None:
@@ -289,6 +298,22 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self.get_logger().info(f'loaded {policy.path}, SHA-256 {policy.sha256}')
         self._show()
 
+    def _link_guard(self) -> GuardLink | None:
+        config = self.config
+        if not config.guard:
+            self.get_logger().warning(
+                'without effort_guard: if this process is killed or stopped, a controller without '
+                'a command timeout holds the last torque; start effort_guard and set guard to true'
+            )
+            return None
+        assert self._controller is not None, 'an active node is configured'
+        watch = config.supervision
+        return GuardLink(self, GuardedRobot(
+            self._controller.spec, config.safety, tuple(self._order.tolist()),
+            config.guard_timeout, max(watch.state_timeout, 3 * watch.state_period),
+            max(watch.hold_up, config.guard_timeout), secrets.randbits(48),
+        ))  # fmt: skip
+
     def _fall_silent(self) -> None:
         commander, self._commander = self._commander, None
         if commander is None or self._controller is None:
@@ -299,7 +324,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._show()
 
     def _obstacle(self) -> str:
-        return self._commander.obstacle() if self._commander else ''
+        return self._commander.obstacle(time.monotonic()) if self._commander else ''
 
     def _show(self) -> None:
         """Publish and log a state that has changed; leaving motion commands the fallback first."""
@@ -308,7 +333,8 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             return
         left, self._shown = self._shown in MOVING and state not in MOVING, state
         if left and self._controller is not None and self._commander is not None:
-            self._commander.publish(self._controller.stop(time.monotonic()))
+            now = time.monotonic()
+            self._commander.publish(self._controller.stop(now), now)
         self._state.publish(String(data=state.name))
         self._draw()
         reason = self._supervisor.reason

@@ -59,6 +59,9 @@ def initialize(name: str, arguments: Sequence[str] | None = None) -> None:
         ConfigError: the ROS arguments cannot be read, or a parameter file has nothing for the
             node.
     """
+    # Over shared memory, a process that is killed can block others that publish for seconds.
+    if 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ:
+        os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
     words = list(sys.argv if arguments is None else arguments)
     check_parameter_files(words, name)
     try:

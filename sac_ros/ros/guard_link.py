@@ -1,0 +1,133 @@
+"""The link of policy_node to effort_guard: torques there, a heartbeat back.
+
+A command is (session, stamp, torque...), and without torques asks for the fallback. The stamp [s]
+is of the steady clock, so both processes run on one machine. The link is best effort: a command
+that got lost must not come later instead. A heartbeat is the session and why no torque passes.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import time
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Float64MultiArray, String
+
+from sac_ros.effort_guard import GuardedRobot
+from sac_ros.ros.messages import Vector
+
+NAME = 'effort_guard'
+UNRELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+HEARTBEAT_PERIOD = 0.005  # [s]
+RETRY_PERIOD = 1.0  # [s] of silence after which the guard is told of the robot again
+RELEASE = 'release'
+
+
+class GuardLink:
+    """Sends the commands for one robot to effort_guard and watches its heartbeat.
+
+    `reason` says why the guard lets no torque pass, '' while it does.
+    """
+
+    def __init__(self, node: Node, robot: GuardedRobot) -> None:
+        """Open the topics and tell the guard of the robot.
+
+        Args:
+            node: that sends.
+            robot: that is commanded.
+        """
+        self.reason, self._timeout = '', robot.command_timeout
+        self._heard, self._sent = -math.inf, -math.inf
+        self._was_silent, self._checked = False, -math.inf  # last call of `fault` [s]
+        self._node, self._session = node, robot.session
+        self._torque, self._fallback = (
+            _Command(robot.session, n) for n in (robot.spec.n_action, 0)
+        )
+        self._last = self._fallback
+        self._robot = node.create_publisher(String, f'{NAME}/robot', LATCHED)
+        self._commands = node.create_publisher(Float64MultiArray, f'{NAME}/commands', UNRELIABLE)
+        self._heartbeats = node.create_subscription(
+            String, f'{NAME}/heartbeat', self._on_heartbeat, UNRELIABLE
+        )
+        self._text, self._told = robot.to_json(), -math.inf
+        self._tell(time.monotonic())
+
+    def send(self, torque: Vector | None, stamp: float) -> None:
+        """Send a torque (n,) [N·m] in the policy's order, None to ask for the fallback.
+
+        Args:
+            torque: to send.
+            stamp: when this process was last known to be awake [s], by the steady clock.
+        """
+        self._last = self._fallback if torque is None else self._torque
+        if torque is not None:
+            self._torque.values[2:] = torque
+        self._publish(stamp)
+
+    def repeat(self, stamp: float) -> None:
+        """Send the last command again if it is old: joint states may come seldom."""
+        if stamp - self._sent > HEARTBEAT_PERIOD:
+            self._publish(stamp)
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the guard has shown no sign of life lately."""
+        return now - self._heard > self._timeout
+
+    def fault(self, now: float) -> str:
+        """Return why motion must end, '' if it may go on; call this every few milliseconds.
+
+        Silence must show in two calls running: in between, heartbeats that were waiting while this
+        process itself was held up have been handled.
+        """
+        held_up = now - self._checked - HEARTBEAT_PERIOD
+        if HEARTBEAT_PERIOD < held_up < math.inf:
+            self._heard += held_up  # this process was held up, not the guard
+        self._checked = now
+        before, self._was_silent = self._was_silent, self.is_silent(now)
+        if self._was_silent and now - self._told > RETRY_PERIOD:
+            self._tell(now)
+        if before and self._was_silent:
+            return f'{NAME} is silent'
+        return f'{NAME}: {self.reason}' if self.reason else ''
+
+    def enable_blocker(self, now: float) -> str:
+        """Return why the guard would let nothing pass, '' if it would."""
+        if self.is_silent(now):
+            return f'no {NAME} answers; start it, or set guard to false'
+        return f'{NAME}: {self.reason}' if self.reason else ''
+
+    def release(self) -> None:
+        """Let the guard leave the fallback behind and go idle."""
+        self._robot.publish(String(data=f'{RELEASE} {self._session}'))
+
+    def close(self) -> None:
+        """Close the topics."""
+        for publisher in (self._commands, self._robot):
+            self._node.destroy_publisher(publisher)
+        self._node.destroy_subscription(self._heartbeats)
+
+    def _tell(self, now: float) -> None:
+        self._told = now
+        self._robot.publish(String(data=self._text))
+
+    def _publish(self, stamp: float) -> None:
+        self._sent = self._last.values[1] = stamp
+        self._commands.publish(self._last.message)
+
+    def _on_heartbeat(self, message: String) -> None:
+        session, _, reason = message.data.partition(' ')
+        if session == str(self._session):
+            self.reason, self._heard = reason, time.monotonic()
+
+
+class _Command:
+    """A message that is filled in place."""
+
+    def __init__(self, session: int, n: int) -> None:
+        self.message = Float64MultiArray(data=array.array('d', bytes(8 * (2 + n))))
+        self.values = np.frombuffer(self.message.data, np.float64)
+        self.values[0] = session

@@ -1,0 +1,168 @@
+"""effort_guard: stands between policy_node and the controller; a node that only wires.
+
+It checks every torque again and publishes the fallback as soon as commands are late. It imports
+no torch, MuJoCo or ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, Header, String
+
+from sac_ros.effort_guard import EffortGuard, GuardedRobot
+from sac_ros.errors import SpecMismatch
+from sac_ros.ros import messages
+from sac_ros.ros.command import COMMAND_TOPIC, LAST_WORDS, LAST_WORDS_PERIOD, LATEST
+from sac_ros.ros.guard_link import HEARTBEAT_PERIOD, LATCHED, NAME, RELEASE, UNRELIABLE
+from sac_ros.ros.listening import Listener
+from sac_ros.ros.parameters import declare
+from sac_ros.ros.process import ClosingNode, run_node
+from sac_ros.ros.realtime import RealtimeConfig, settle
+from sac_ros.ros.service_threads import ServiceThreadsNode
+from sac_ros.settings import Checked
+
+REPORT_PERIOD = 1.0  # [s]
+
+
+@dataclass(frozen=True)
+class GuardConfig(Checked):
+    """Settings of effort_guard; policy_node sends all that concerns the robot."""
+
+    realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)
+
+
+class GuardNode(ServiceThreadsNode, ClosingNode):
+    """Topics of one EffortGuard; idle until policy_node sends the robot to guard."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME)
+        config = declare(self, GuardConfig)
+        self._guard: EffortGuard | None = None  # None while idle
+        self._session = -1
+        self._commands: Publisher[Float64MultiArray] | None = None
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._heartbeats = self.create_publisher(String, '~/heartbeat', UNRELIABLE)
+        self._heartbeat = String()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        listen = partial(Listener, self, flooded=self._on_flood, clock=steady)
+        self._listeners: list[Listener[Any]] = [
+            listen(JointState, 'joint_states', UNRELIABLE, self._on_joint_state),
+            listen(Float64MultiArray, '~/commands', UNRELIABLE, self._on_command),
+        ]
+        self.create_subscription(String, '~/robot', self._on_robot, LATCHED)
+        self.create_timer(HEARTBEAT_PERIOD, self._on_watchdog, clock=steady)
+        self.create_timer(REPORT_PERIOD, self._on_report, clock=steady)
+        for refused in settle(config.realtime):
+            self.get_logger().warning(f'refused: {refused}')
+        self.start_services()
+        self.get_logger().info('idle until policy_node sends a robot')
+
+    def close(self) -> None:
+        """Leave the fallback behind, whatever happened."""
+        self._release()
+        self.stop_services()
+
+    def _on_robot(self, message: String) -> None:
+        if message.data.startswith(RELEASE):
+            if message.data == f'{RELEASE} {self._session}':
+                self._release()
+            return
+        try:
+            robot = GuardedRobot.from_json(message.data)
+        except SpecMismatch as error:
+            self.get_logger().error(str(error))
+            return
+        if robot.session == self._session:
+            return
+        self._session, self._order = robot.session, np.array(robot.order)
+        self._reader = messages.JointReader(robot.spec.joint_names)
+        self._command = Float64MultiArray(data=array.array('d', bytes(8 * robot.spec.n_action)))
+        self._data = np.frombuffer(self._command.data, np.float64)  # the message's own memory
+        if self._commands is None:
+            self._commands = self.create_publisher(Float64MultiArray, COMMAND_TOPIC, LATEST)
+        self._guard = EffortGuard(robot)
+        self.get_logger().info(f'guards {", ".join(robot.spec.joint_names)}')
+
+    def _on_joint_state(self, message: JointState) -> None:
+        if self._guard is None or not self._reader.is_new(message):
+            return
+        try:
+            self._guard.take_state(time.monotonic(), *self._reader.read(message))
+        except SpecMismatch as error:
+            self._guard.reject_state(str(error))
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        values = np.array(message.data)
+        if self._guard is None or len(values) < 2 or values[0] != self._session:
+            return
+        stamp, torque = float(values[1]), values[2:] if len(values) > 2 else None
+        safe = self._guard.command(time.monotonic(), stamp, torque)
+        # Held up since then, this process must not publish what is late by now.
+        if safe is not None and self._guard.is_timely(time.monotonic(), stamp):
+            self._publish(safe)
+
+    def _on_watchdog(self) -> None:
+        for listener in self._listeners:
+            listener.look()
+        self.handle_requests()
+        if self._guard is not None:
+            torque = self._guard.check(time.monotonic())
+            if torque is not None:
+                self._publish(torque)
+            self._heartbeat.data = f'{self._session} {self._guard.blocked}'
+            self._heartbeats.publish(self._heartbeat)
+
+    def _on_flood(self, reason: str) -> None:
+        if self._guard is not None:
+            self._guard.reject_state(reason)
+        self.get_logger().error(reason, throttle_duration_sec=5.0)
+
+    def _on_report(self) -> None:
+        guard = self._guard
+        level, line = ('ok', 'idle') if guard is None else ('ok', 'torques pass')
+        if guard is not None and guard.blocked:
+            level, line = 'warn', f'fallback: {guard.blocked}'
+        values = dict(sorted(guard.counts.items())) if guard else {}
+        status = messages.to_status(messages.status_name(self), level, line, values)
+        header = Header(stamp=self.get_clock().now().to_msg())
+        self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
+
+    def _publish(self, torque: messages.Vector) -> None:
+        assert self._commands is not None, 'a robot is guarded'
+        np.take(torque, self._order, out=self._data)
+        self._commands.publish(self._command)
+
+    def _release(self) -> None:
+        """Leave the fallback behind and go idle."""
+        guard, self._guard, self._session = self._guard, None, -1
+        if guard is None or self._commands is None:
+            return
+        for _ in range(LAST_WORDS):
+            self._publish(guard.fallback(time.monotonic()))
+            time.sleep(LAST_WORDS_PERIOD)
+        self.destroy_publisher(self._commands)
+        self._commands = None
+        self.get_logger().info('idle: released by policy_node')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns the exit status."""
+    return run_node(NAME, GuardNode, arguments, quick=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
