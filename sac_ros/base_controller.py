@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,8 +19,9 @@ from sac_ros.config import ControllerConfig
 from sac_ros.errors import ConfigError
 from sac_ros.features import SQUARE, Kinematics, apply_matrices, apply_matrix, rotation_error
 from sac_ros.safety import SafetyConfig
-from sac_ros.spec import Chain, PolicySpec
+from sac_ros.spec import BarredInterval, Chain, PolicySpec
 
+FAR = 1e6  # [rad or m] where there is no limit
 USUAL_SPEED = math.pi  # [rad/s] for joints without a velocity limit
 
 
@@ -28,11 +30,12 @@ class Base(NamedTuple):
 
     action: Tensor  # (B, n) in [-1, 1]
     authority: Tensor  # (B, 1) largest residual
+    share: Tensor  # (B, 1) the authority as a share of the largest that the controller gives
 
     def halves(self) -> tuple[Base, Base]:
         """Split the batch in two."""
-        actions, authorities = self.action.chunk(2), self.authority.chunk(2)
-        return Base(actions[0], authorities[0]), Base(actions[1], authorities[1])
+        first, second = zip(*(part.chunk(2) for part in self), strict=True)
+        return Base(*first), Base(*second)
 
 
 def with_base(base: Base | None, residual: Tensor) -> Tensor:
@@ -40,6 +43,15 @@ def with_base(base: Base | None, residual: Tensor) -> Tensor:
     if base is None:
         return residual
     return (base.action + base.authority * residual).clamp(-1, 1)
+
+
+def entropy_weight(base: Base | None, like: Tensor) -> Tensor:
+    """Return the weight (B,) of the entropy at each observation: the share of the authority.
+
+    Where the residual vanishes it is free to be random. Counted in full, the entropy there would
+    satisfy the target for the whole batch and drive the temperature to zero everywhere else.
+    """
+    return torch.ones_like(like) if base is None else base.share[:, 0]
 
 
 class BaseController(nn.Module):
@@ -74,6 +86,8 @@ class BaseController(nn.Module):
     slides: Tensor
     identity3: Tensor
     identity6: Tensor
+    barred_lower: Tensor
+    barred_upper: Tensor
     k_residual: Tensor
     k_residual_at_goal: Tensor
     k_residual_distance: Tensor
@@ -103,6 +117,9 @@ class BaseController(nn.Module):
         self.config, self.slices = config, spec.slices()
         self.gravity_compensated = spec.gravity_compensated
         self.has_goal = 'goal' in self.slices
+        self.largest = 1.0
+        if self.has_goal and config.name != 'gravity':
+            self.largest = max(config.residual, config.residual_at_goal, 1e-6)
         n, limit = spec.n_action, torch.tensor(spec.torque_limit)
         lower, upper = torch.tensor(spec.position_lower), torch.tensor(spec.position_upper)
         margin = torch.clamp(0.25 * (upper - lower), max=SafetyConfig().position_margin)
@@ -111,10 +128,10 @@ class BaseController(nn.Module):
         limited = torch.isfinite(lower) & torch.isfinite(upper)
         values = {
             'limit': limit,
-            'lower': torch.where(limited, lower + margin, torch.full((n,), -1e6)),
-            'upper': torch.where(limited, upper - margin, torch.full((n,), 1e6)),
+            'lower': torch.where(limited, lower + margin, torch.full((n,), -FAR)),
+            'upper': torch.where(limited, upper - margin, torch.full((n,), FAR)),
             'middle': torch.where(limited, (lower + upper) / 2, torch.zeros(n)),
-            'half_range': torch.where(limited, (upper - lower) / 2, torch.full((n,), 1e6)),
+            'half_range': torch.where(limited, (upper - lower) / 2, torch.full((n,), FAR)),
             'speed': config.speed * speed,
             'mass': torch.tensor(dynamics.mass[1:], dtype=torch.float32),
             'center': torch.tensor(dynamics.center[1:], dtype=torch.float32),
@@ -133,6 +150,8 @@ class BaseController(nn.Module):
         for name, gain in dataclasses.asdict(config).items():
             if isinstance(gain, float):
                 self.register_buffer(f'k_{name}', torch.tensor(gain))
+        for name, value in _barred(chain.barred, n).items():
+            self.register_buffer(name, value)
         self.first = int(chain.joint[0])
         self.turns = not chain.prismatic[0] and chain.ratio[0] == 1
         self.clearance = None
@@ -143,7 +162,7 @@ class BaseController(nn.Module):
         """Map raw observations (B, n_obs) and their kinematics to the controller's output."""
         velocity = observation[:, self.slices['joint_velocity']]
         torque = torch.zeros_like(velocity)
-        authority = torch.ones_like(velocity[:, :1])
+        authority = self.largest * torch.ones_like(velocity[:, :1])
         name = self.config.name
         if self.has_goal and name != 'gravity':
             error, size = self._error(observation, place)
@@ -154,7 +173,8 @@ class BaseController(nn.Module):
             authority = near + (self.k_residual - near) * far
         if not self.gravity_compensated:
             torque = torque + self._gravity(place)
-        return Base((torque / self.limit).clamp(-1, 1), authority)
+        share = authority / self.largest
+        return Base((torque / self.limit).clamp(-1, 1), authority, share)
 
     def _error(self, observation: Tensor, place: Kinematics) -> tuple[Tensor, Tensor]:
         """Return the error (B, 3 or 6) [m, rad] and its size (B, 1) [m]."""
@@ -179,8 +199,7 @@ class BaseController(nn.Module):
             jacobian = torch.cat((jacobian, place.turning), dim=1)
         share = ((position - self.middle) / self.half_range).clamp(-1, 1)
         z = -self.k_centering * self.speed * share**3
-        low = -(self.k_braking * (position - self.lower)).clamp(min=0)
-        high = (self.k_braking * (self.upper - position)).clamp(min=0)
+        low, high = self._rate_limits(position)
         free = torch.ones_like(position)
         away, least = torch.zeros_like(position), torch.full_like(position[:, :1], -1e6)
         if self.clearance is not None:
@@ -208,6 +227,21 @@ class BaseController(nn.Module):
         feedback = self.inertia * self.k_velocity_gain * (rate - velocity)
         friction = self.k_friction * self.friction * torch.tanh(rate / self.k_friction_speed)
         return feedback + self.damping * rate + friction
+
+    def _rate_limits(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the least and the greatest rate (B, n) that position limits allow.
+
+        Inside a barred interval the joint has to leave it, by the nearer end.
+        """
+        low = -(self.k_braking * (position - self.lower)).clamp(min=0)
+        high = (self.k_braking * (self.upper - position)).clamp(min=0)
+        if self.barred_lower.shape[1]:
+            below = position[:, :, None] < (self.barred_lower + self.barred_upper) / 2  # (B, n, k)
+            upper = torch.where(below, self.barred_lower, FAR).amin(2)
+            lower = torch.where(below, -FAR, self.barred_upper).amax(2)
+            low = torch.maximum(low, self.k_braking * (lower - position))
+            high = torch.minimum(high, self.k_braking * (upper - position))
+        return low, high
 
     def _arc(self, position: Tensor, place: Kinematics, error: Tensor) -> Tensor:
         """Return the error (B, 3) [m] along an arc about the first joint's axis.
@@ -287,6 +321,17 @@ class BaseController(nn.Module):
 def _atan2(sine: Tensor, cosine: Tensor) -> Tensor:
     """Return the angle [rad] in float32: ONNX Runtime has no arctangent of float64."""
     return torch.atan2(sine.float(), cosine.float()).to(sine.dtype)
+
+
+def _barred(intervals: Sequence[BarredInterval], n: int) -> dict[str, Tensor]:
+    """Return the ends of barred intervals, (n, k) each, filled up with intervals far away."""
+    counts = [sum(interval.joint == joint for interval in intervals) for joint in range(n)]
+    lower, upper = torch.full((2, n, max(counts)), FAR)
+    for joint in range(n):
+        own = [interval for interval in intervals if interval.joint == joint]
+        for i, interval in enumerate(own):
+            lower[joint, i], upper[joint, i] = interval.lower, interval.upper
+    return {'barred_lower': lower, 'barred_upper': upper}
 
 
 def make_controller(

@@ -160,9 +160,9 @@ class ControllerConfig(Checked):
     residual_distance: float = setting(
         0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10
     )
-    position_gain: float = setting(8.0, 'ik-pd: tip velocity per distance [1/s]', 0, 100)
+    position_gain: float = setting(10.0, 'ik-pd: tip velocity per distance [1/s]', 0, 100)
     velocity_gain: float = setting(15.0, 'joint acceleration per velocity error [1/s]', 0, 1000)
-    speed: float = setting(0.8, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
+    speed: float = setting(0.85, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
     ik_damping: float = setting(0.05, 'ik-pd: damping of the least squares [m]', 1e-4, 1)
     arc_radius: float = setting(
         0.05, 'ik-pd: distance from the first axis below which the way is straight [m]', 1e-3, 10

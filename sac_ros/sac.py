@@ -15,7 +15,7 @@ from torch.func import functional_call, grad_and_value
 
 from sac_ros import categorical
 from sac_ros.adam import AdamState, Parameters, adam_state, adam_step
-from sac_ros.base_controller import Base, BaseController, with_base
+from sac_ros.base_controller import Base, BaseController, entropy_weight, with_base
 from sac_ros.config import SACConfig
 from sac_ros.features import Features, Kinematics
 from sac_ros.layers import Moments, Normalizer
@@ -183,7 +183,7 @@ class SAC:
         discount = (self.config.gamma if discount is None else discount) * (1 - batch.terminated)
         return observed, Step(
             features, batch.action, batch.reward, discount, next_features,
-            with_base(later, sample), log_prob, now,
+            with_base(later, sample), entropy_weight(later, log_prob) * log_prob, now,
         )  # fmt: skip
 
     def critic_loss(
@@ -262,7 +262,9 @@ class SAC:
         mask = None if noise.uniform is None else noise.uniform[2]
         q = self._q((state.critic, state.running.critic), step.features, action, mask)
         value = q.mean(dim=0) if self.config.subset else q.amin(dim=0)
-        loss = (alpha * log_prob - value).mean()
+        weight = entropy_weight(step.base, log_prob)
+        loss = (alpha * weight * log_prob - value).mean()
+        entropy = -(weight * log_prob).mean() / weight.mean().clamp(min=1e-6)
         # Smooth in time and in space: Mysore et al., 2021, "Regularizing Action Policies for
         # Smooth Control" (CAPS), equations 2 and 3.
         if self.config.caps_temporal:
@@ -272,7 +274,7 @@ class SAC:
             moved = step.features + self.config.caps_sigma * noise.nearby
             beside, _ = functional_call(self._actor, acting, (moved,))
             loss = loss + self.config.caps_spatial * _distance(mean, beside)
-        return loss, (-log_prob.mean(), moments)
+        return loss, (entropy, moments)
 
     def temperature_loss(self, temperature: Parameters, entropy: Tensor) -> Tensor:
         """Return log alpha (H - target entropy): alpha rises while the entropy is too low.

@@ -57,5 +57,5 @@ class Step(NamedTuple):
     discount: Tensor  # (B,), 0 where the episode terminated
     next_features: Tensor  # (B, n_features)
     next_action: Tensor  # (B, n_act), drawn from the policy
-    next_log_prob: Tensor  # (B,)
+    next_log_prob: Tensor  # (B,), weighted as `base_controller.entropy_weight` says
     base: Base | None = None  # of the observation, where there is a base controller

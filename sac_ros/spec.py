@@ -189,6 +189,14 @@ class CollisionSpheres(NamedTuple):
     reach: NDArray[np.float64]  # (p + t,) [m] distance, or height of a center, that is contact
 
 
+class BarredInterval(NamedTuple):
+    """Interval of a joint that it must not enter, since links meet there."""
+
+    joint: int  # index in the specification's order
+    lower: float  # [rad or m]
+    upper: float  # [rad or m]
+
+
 class Chain(NamedTuple):
     """Kinematics from the base to the tip, enough to place the tip from joint positions.
 
@@ -204,6 +212,7 @@ class Chain(NamedTuple):
     ratio: NDArray[np.float64]  # (n,) motion per motion of that joint: 1 unless it mimics it
     dynamics: Dynamics | None = None
     collision: CollisionSpheres | None = None
+    barred: tuple[BarredInterval, ...] = ()
 
     def placement(self, n_joints: int) -> NDArray[np.float64]:
         """Return the motion (n_joints, n) of each joint of the chain per joint of the robot."""

@@ -9,7 +9,7 @@ from sac_ros.base_controller import make_controller, with_base
 from sac_ros.clearance import Clearance
 from sac_ros.config import ArmConfig, ControllerConfig, TaskConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
-from sac_ros.envs.collision import collision_spheres
+from sac_ros.envs.collision import with_collisions
 from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.task import arm_spec
@@ -72,7 +72,7 @@ def test_gravity_that_the_robot_compensates_is_not_added():
 
 
 def spheres_of(arm):
-    chain = arm.robot.chain._replace(collision=collision_spheres(arm))
+    chain = with_collisions(arm)
     n = len(arm.robot.joint_names)
     return Clearance(chain, chain.collision, n).double(), ForwardKinematics(chain, n).double()
 
@@ -102,6 +102,26 @@ def test_spheres_detect_contacts(name):
     assert 20 < touches.sum() < 1980
     assert near[touches].mean() >= 0.95
     assert near[~touches].mean() < 0.6  # a free arm may move
+
+
+def test_a_joint_that_alone_decides_on_contact_has_barred_intervals():
+    """The wrist of a UR5 meets the forearm in one interval per turn, whatever its other joints."""
+    arm = simulated('ur5')
+    chain = with_collisions(arm)
+    wrist = arm.robot.joint_names.index('wrist_1_joint')
+    own = [interval for interval in chain.barred if interval.joint == wrist]
+    assert len(own) == 2  # its range is two turns
+    assert own[1].lower - own[0].lower == pytest.approx(2 * np.pi)
+    spec = arm_spec(arm.robot, ReachTask.fields, 0.02, gravity_compensated=False)
+    controller = make_controller(spec, chain, ControllerConfig())
+    inside, outside = 0.7 * own[0].lower + 0.3 * own[0].upper, own[0].lower - 0.5
+    position = torch.zeros(2, len(arm.robot.joint_names))
+    position[0, wrist], position[1, wrist] = inside, outside
+    low, high = controller._rate_limits(position)
+    braking = ControllerConfig().braking
+    assert high[0, wrist].item() == pytest.approx(braking * (own[0].lower - inside), rel=1e-4)
+    assert high[1, wrist].item() == pytest.approx(braking * 0.5, rel=1e-4)
+    assert (low <= high).all()
 
 
 @pytest.mark.parametrize('name', ['gravity', 'impedance', 'ik-pd'])

@@ -13,6 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sac_ros.adam import adam_state, adam_step
+from sac_ros.base_controller import Base, entropy_weight
 from sac_ros.compiling import CACHE, Compiler
 from sac_ros.config import SACConfig
 from sac_ros.networks import sample_action
@@ -373,3 +374,22 @@ def test_two_learners_of_one_compiler_do_not_share_a_graph():
             assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
     assert compiler.ready
     assert not compiler.failed
+
+
+def test_entropy_counts_by_the_share_of_authority():
+    """Half of the batch has none: its randomness is neither rewarded nor counted."""
+    sac = SAC(problem(), None, SMALL)
+    state, draws = sac.initialize(0), noise(sac)
+    _, step = sac._seen(state, batch(), draws, None)
+    share = torch.arange(32).fmod(2).float()[:, None]
+    base = Base(torch.zeros(32, 1), 0.5 * share, share)
+    alpha = torch.tensor(0.7)
+    loss, (entropy, _) = sac.actor_loss(state.actor, state, step._replace(base=base), alpha, draws)
+    mean, log_std = sac.distribution(state, batch().observation)
+    sample, log_prob = sample_action(mean, log_std, draws.action)
+    q = sac._q((state.critic, {}), step.features, base.authority * sample).amin(0)
+    counted = share[:, 0] * log_prob
+    assert entropy.item() == pytest.approx(-log_prob[1::2].mean().item(), abs=1e-5)
+    assert loss.item() == pytest.approx((alpha * counted - q).mean().item(), abs=1e-5)
+    assert torch.equal(entropy_weight(base, log_prob), share[:, 0])
+    assert torch.equal(entropy_weight(None, log_prob), torch.ones(32))

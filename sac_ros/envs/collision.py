@@ -1,4 +1,4 @@
-"""Spheres around the links of an arm, for a base controller that keeps them apart."""
+"""What a base controller needs to keep the links of an arm apart: above all, spheres."""
 
 from __future__ import annotations
 
@@ -9,31 +9,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.arm import SimArm
-from sac_ros.envs.chain import carrying_link, joints_to
+from sac_ros.envs.barred import barred_intervals
+from sac_ros.envs.chain import carrying_link
+from sac_ros.envs.contact_postures import TABLE, ContactPostures, links_of, try_postures
 from sac_ros.envs.mimic import place_mimics
-from sac_ros.spec import CollisionSpheres
+from sac_ros.spec import Chain, CollisionSpheres
 
 Points = NDArray[np.float64]
 
 SURFACE_POINTS = 400  # sampled per collision shape
 SPHERE_SIZE = 0.04  # [m] of a link's length that one sphere covers
 MAX_SPHERES = 10  # per link
-POSTURES = 2_000  # random postures that tell which links can touch, and how close others come
 LEAST_RANGE, FAR = 0.06, 0.1  # [m]
 MARGIN, MARGIN_SHARE = 0.01, 0.1  # [m] kept in addition, at most; share of the usual distance
-TABLE = -1  # in place of the number of a link
 
 
-def collision_spheres(arm: SimArm) -> CollisionSpheres | None:
+def with_collisions(arm: SimArm) -> Chain:
+    """Return the chain of an arm with all that a base controller needs to avoid contact."""
+    postures = try_postures(arm)
+    barred = barred_intervals(arm, postures)
+    touching = set(postures.touching) - set(barred)
+    return arm.robot.chain._replace(
+        collision=_spheres(arm, postures, touching),
+        barred=tuple(interval for intervals in barred.values() for interval in intervals),
+    )
+
+
+def _spheres(
+    arm: SimArm, postures: ContactPostures, touching: set[tuple[int, int]]
+) -> CollisionSpheres | None:
     """Return spheres that cover the collision shapes of an arm, and the pairs that can meet.
 
-    None where nothing can meet.
+    None where nothing can meet: `touching` has the links that can.
     """
     model, data = arm.model, mujoco.MjData(arm.model)
     place_mimics(model, data.qpos, arm.robot.mimics)
     mujoco.mj_kinematics(model, data)
-    carriers = [int(model.jnt_bodyid[joint]) for joint in joints_to(model, arm.tip_body)]
-    links = [0, *carriers]
+    links = links_of(arm)
+    carriers = links[1:]
     rng = np.random.default_rng(0)
     centers, radii, link_of = [], [], []
     for number, body in enumerate(links):
@@ -51,18 +64,18 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres | None:
             centers.append(center)
             radii.append(float(np.linalg.norm(cluster - center, axis=1).max()))
             link_of.append(number)
-    free, touching = _try_postures(arm, rng, links)
     if not touching:
         return None
     center, radius, link = np.array(centers), np.array(radii), np.array(link_of)
     pair = np.stack(np.triu_indices(len(radius), 1), axis=1)
-    meets = np.array([[(a, b) in touching for b in range(len(links))] for a in range(len(links))])
+    numbers = range(len(links))
+    meets = np.array([[(min(a, b), max(a, b)) in touching for b in numbers] for a in numbers])
     pair = pair[meets[link[pair[:, 0]], link[pair[:, 1]]]]
     above = np.flatnonzero([(TABLE, number) in touching for number in link])
     table = arm.robot.table
     normal = np.array(table.normal)
     gaps = []
-    for position in free:
+    for position in postures.position[postures.free]:
         arm.place(position)
         place = _centers(arm, np.array(links)[link], center)
         between = np.linalg.norm(place[pair[:, 0]] - place[pair[:, 1]], axis=1)
@@ -80,30 +93,6 @@ def collision_spheres(arm: SimArm) -> CollisionSpheres | None:
         return None
     reach = np.minimum(reach, nearest) + np.minimum(MARGIN, MARGIN_SHARE * (usual - nearest))
     return CollisionSpheres(center, link, pair[of_pair], above[of_table], normal, reach[matters])
-
-
-def _try_postures(
-    arm: SimArm, rng: np.random.Generator, carriers: list[int]
-) -> tuple[list[Points], set[tuple[int, int]]]:
-    """Draw postures; return those that touch nothing, and the links that touch in the others."""
-    lower, upper = arm.robot.joint_ranges()
-    model, data = arm.model, arm.data
-    link = [carrying_link(model, body, carriers[1:]) for body in range(model.nbody)]
-    plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
-    free, touching = [], set()
-    for _ in range(POSTURES):
-        position = rng.uniform(lower, upper)
-        arm.place(position)
-        if not arm.touches():
-            free.append(position)
-        for contact in data.contact:
-            one, other = (
-                TABLE if plane[geom] else link[model.geom_bodyid[geom]] for geom in contact.geom
-            )
-            touching |= {(one, other), (other, one)}
-    if not free:
-        free.append((lower + upper) / 2)
-    return free, touching
 
 
 def _centers(arm: SimArm, bodies: NDArray[np.int64], center: Points) -> Points:

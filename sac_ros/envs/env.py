@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sac_ros.config import ArmConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
-from sac_ros.envs.collision import collision_spheres
+from sac_ros.envs.collision import with_collisions
 from sac_ros.envs.gym_env import make_gym_env
 from sac_ros.envs.picture import Camera
 from sac_ros.envs.realism import make_arm
@@ -230,6 +230,5 @@ def make_problem(config: TrainConfig) -> Problem:
         return Problem(env, spec, chain=None)
     chain = env.arm.robot.chain
     if config.controller.name == 'ik-pd':
-        nominal = SimArm(config.arm, env.arm.robot)
-        chain = chain._replace(collision=collision_spheres(nominal))
+        chain = with_collisions(SimArm(config.arm, env.arm.robot))
     return Problem(env, spec, chain)
