@@ -308,7 +308,11 @@ class SAC:
 
         a = clip(base + authority * residual, -1, 1); without a base controller a = residual.
         """
-        return with_base(self._base(observation, self.features.place(observation)), residual)
+        return with_base(self.base(observation), residual)
+
+    def base(self, observation: Tensor) -> Base | None:
+        """Return the base controller's output at raw observations (B, n_obs); None without one."""
+        return self._base(observation, self.features.place(observation))
 
     def assess(
         self, state: LearnerState, observation: Tensor, noise: Tensor

@@ -5,6 +5,7 @@ landscape Q(r) = min_i Q_i(s, a(r)), the Boltzmann policy exp(Q(r) / alpha) / Z 
 (Haarnoja et al., 2018, "Soft Actor-Critic Algorithms and Applications", equation 4) and the
 actor's own density. The residual is what the actor draws and what the entropy is of; the critics
 see the executed action a(r) = clip(base + authority r, -1, 1). Without a base controller a = r.
+The temperature at a state is that of the learner times the share of authority there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.base_controller import Base, with_base
+from sac_ros.base_controller import Base, entropy_weight, with_base
 from sac_ros.envs.env import ArmEnv
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader
@@ -42,12 +43,13 @@ def boltzmann(run: Run) -> dict[str, Any]:
     spec = learner.spec
     base, mean, log_std = _actor(learner, observations)
     q = landscapes(learner, observations, base, mean)  # (S, n, G)
+    alpha = learner.state.temperature['log_alpha'].exp()
     valleys = [[basins(line) for line in state] for state in q]
     top = q.max(axis=2)
     return {
         'step': run.step,
         'learner': run.learner_file,
-        'alpha': learner.state.temperature['log_alpha'].exp().item(),
+        'alpha': (alpha * entropy_weight(base, mean[:, 0])).tolist(),  # at each state
         'joints': list(spec.joint_names),
         'torque_limit': list(spec.torque_limit),
         'unit': 'N·m' if run.config is not None and run.config.env == 'arm-reach' else '',
@@ -89,11 +91,7 @@ def _actor(
     """Return the base controller's output, and mean and log_std (S, n) before the tanh."""
     observed = torch.from_numpy(observations)
     mean, log_std = learner.sac.distribution(learner.state, observed)
-    controller, place = learner.sac.controller, learner.sac.features.place(observed)
-    if controller is None or place is None:
-        return None, mean, log_std
-    base: Base = controller(observed, place)
-    return base, mean, log_std
+    return learner.sac.base(observed), mean, log_std
 
 
 @torch.no_grad()
@@ -122,7 +120,7 @@ def landscapes(
         residual = residual.reshape(n * size, n)
         here = None
         if base is not None:
-            here = Base(base.action[i].expand(n * size, n), base.authority[i].expand(n * size, 1))
+            here = Base(*(value[i].expand(n * size, -1) for value in base))
         observed = observation.expand(n * size, -1)
         q = learner.sac.value(learner.state, observed, with_base(here, residual))
         rows.append(q.amin(dim=0).reshape(n, size).numpy())

@@ -18,6 +18,7 @@ import torch
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
+from sac_ros.base_controller import entropy_weight, with_base
 from sac_ros.best_checkpoint import BestCheckpoint
 from sac_ros.envs.env import make_env
 from sac_ros.errors import SacRosError
@@ -147,7 +148,7 @@ class _Step(NamedTuple):
     observation: NDArray[np.float32]
     action: NDArray[np.float32]  # executed
     reward: float
-    log_prob: float
+    log_prob: float  # weighted by the share of authority
     terminated: bool
 
 
@@ -164,7 +165,9 @@ def _roll_out(
         observed = torch.from_numpy(np.array([seen[i] for i in running], np.float32))
         noise = torch.randn((len(running), sac.spec.n_action), generator=draw)
         residual, log_prob = sample_action(*sac.distribution(learner.state, observed), noise)
-        actions = sac.to_action(observed, residual).numpy()
+        base = sac.base(observed)
+        log_prob = entropy_weight(base, log_prob) * log_prob
+        actions = with_base(base, residual).numpy()
         going = []
         for row, i in enumerate(running):
             following, reward, terminated, truncated, info = envs[i].step(actions[row])

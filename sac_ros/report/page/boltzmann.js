@@ -11,13 +11,15 @@ function buildBoltzmann(root, part) {
   const [, joints, size] = q.shape;
   const step = 2 / (size - 1);
   const grid = Array.from({ length: size }, (_, i) => -1 + i * step);
-  const view = { state: part.first[0], joint: part.first[1], log: Math.log10(part.alpha) };
+  const view = { state: part.first[0], joint: part.first[1], log: 0 };
+  const ownLog = () => Math.max(COLDEST, Math.min(HOTTEST, Math.log10(part.alpha[view.state])));
+  view.log = ownLog();
   const what = part.residual ? 'residual' : 'action';
 
   root.append(element('p', { text: `What the critics of step ${part.step} (${part.learner}) believe about one ${what} at a recorded state, with the other joints at the actor's mean. `
     + 'Grey: Q, the minimum of the critics. Gold: the soft-optimal policy exp(Q/α)/Z that this Q induces at temperature α. The dotted curve is the density that the actor has learned.' }));
   root.append(element('p', { class: 'soft small', text: part.residual
-    ? 'The policy is a residual on a base controller: executed action = clip(base + authority × residual, −1, 1), times the torque limit. The axis is the residual, which the actor draws and whose entropy counts; Q is that of the executed action. Near the goal the authority is small, and Q is flat.'
+    ? 'The policy is a residual on a base controller: executed action = clip(base + authority × residual, −1, 1), times the torque limit. The axis is the residual, which the actor draws and whose entropy counts; Q is that of the executed action. Near the goal the authority is small and Q is flat; α at a state is that of the learner times the share of authority there.'
     : 'The axis is the action, which is executed as it is.' }));
 
   const thumbnails = element('div', { class: 'thumbnails' });
@@ -30,10 +32,13 @@ function buildBoltzmann(root, part) {
   const slider = range(COLDEST, HOTTEST, 0.01, view.log, (value) => { view.log = value; draw(); });
   slider.id = 'temperature';
   slider.setAttribute('aria-label', 'temperature alpha, logarithmic');
-  const share = (Math.log10(part.alpha) - COLDEST) / (HOTTEST - COLDEST);
-  const mark = element('span', { class: 'mark', text: `▲ α of the run, ${number(part.alpha)}` });
-  mark.style.left = `calc(${100 * share}% + ${8 - 16 * share}px)`;
-  const own = element('button', { type: 'button', id: 'own-alpha', text: 'α of the run', onclick: () => { view.log = Math.log10(part.alpha); slider.value = view.log; draw(); } });
+  const mark = element('span', { class: 'mark' });
+  const placeMark = () => {
+    const share = (ownLog() - COLDEST) / (HOTTEST - COLDEST);
+    mark.textContent = `▲ α of the run here, ${number(part.alpha[view.state])}`;
+    mark.style.left = `calc(${100 * share}% + ${8 - 16 * share}px)`;
+  };
+  const own = element('button', { type: 'button', id: 'own-alpha', text: 'α of the run', onclick: () => { view.log = ownLog(); slider.value = view.log; draw(); } });
 
   const area = plotArea('tall');
   area.id = 'boltzmann-plot';
@@ -62,6 +67,7 @@ function buildBoltzmann(root, part) {
   }
 
   function draw() {
+    placeMark();
     const c = colors();
     const [s, j] = [view.state, view.joint];
     const top = tops[s * joints + j];
