@@ -24,6 +24,7 @@ import torch
 from sac_ros.config import TaskConfig, TrainConfig
 from sac_ros.envs.env import make_problem
 from sac_ros.networks import sample_action
+from sac_ros.seeds import evaluation_seed
 from sac_ros.settings import build
 from sac_ros.trainer import Trainer
 
@@ -39,7 +40,7 @@ def bias(trainer: Trainer, seed: int) -> tuple[float, float, float]:
     draw = torch.Generator().manual_seed(seed)
     values, followed = [], []
     for episode in range(EPISODES):
-        observation, _ = env.reset(seed=10**6 + episode)
+        observation, _ = env.reset(seed=evaluation_seed(episode))
         q, rewards, log_probs = [], [], []
         for _ in range(COUNTED + TAIL):
             row = torch.from_numpy(observation).unsqueeze(0)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.envs.env import ArmEnv
-from sac_ros.evaluation import FIRST_SEED, Act, Evaluation
+from sac_ros.evaluation import Act, Evaluation
+from sac_ros.seeds import evaluation_seed
 from sac_ros.supervisor import SupervisorConfig
 
 STILL_SECONDS = 0.5  # [s] at the end of an episode over which stillness is measured
@@ -110,7 +111,7 @@ def measure_pass(
     observation: NDArray[np.float32] | None = None
     for number in range(episodes):
         options = {'observation': observation} if continued and observation is not None else None
-        first, _ = env.reset(seed=FIRST_SEED + number, options=options)
+        first, _ = env.reset(seed=evaluation_seed(number), options=options)
         record, last = _run_episode(env, act, first)
         observation = None if record.fault else last
         records.append(record)

@@ -15,7 +15,7 @@ from sac_ros.settings import flatten
 from sac_ros.spec import PolicySpec
 
 # Settings that decide whether two evaluations can be compared and their learners loaded.
-COMPARED = ('arm.', 'task.', 'realism.', 'controller.', 'sac.', 'eval_episodes')
+COMPARED = ('arm.', 'task.', 'realism.', 'controller.', 'sac.', 'eval_episodes', 'episode_steps')
 
 
 class BestCheckpoint:

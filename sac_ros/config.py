@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sac_ros.errors import ConfigError
 from sac_ros.settings import Checked, setting
 
+ARM_ENV = 'arm-reach'  # the setting `env` of a simulated arm
 LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
     **{
         f'arm.{name}': name
@@ -298,7 +299,24 @@ class TrainConfig(Checked):
         'fast', 'fast, or sac for the usual values; what else is given here replaces them',
         choices=tuple(presets),
     )  # fmt: skip
-    env: str = setting('arm-reach', 'arm-reach, or the id of a Gymnasium environment')
+    env: str = setting(
+        ARM_ENV, 'arm-reach, or the id of a Gymnasium environment; module:id for one of your own '
+        '(docs/environments.md)'
+    )  # fmt: skip
+    env_args: str = setting(
+        '', "arguments of a Gymnasium environment, as 'difficulty=3 port=/dev/ttyUSB0'"
+    )
+    episode_steps: int = setting(
+        0, 'actions per episode at most; 0 for the limit of the environment, task.episode_steps '
+        'of an arm', 0, 10**9,
+    )  # fmt: skip
+    nan_ends_episode: bool = setting(
+        False, 'end the episode, not the run, where a Gymnasium environment gives NaN or infinity'
+    )
+    separate_eval_env: bool = setting(
+        True, 'make a second environment for evaluation; without it evaluation waits for the end '
+        'of a training episode, as an environment that exists only once needs it'
+    )  # fmt: skip
     run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
     steps: int = setting(5_000, 'environment steps in all', 1, 10**9)
     learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)

@@ -7,7 +7,7 @@ and given the same actions, it comes to the same place.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -46,7 +46,11 @@ class OpenEpisode(NamedTuple):
 
 
 def retrace(
-    env: gymnasium.Env[Any, Any], observation: Array, actions: Sequence[Array], stored: Transition
+    env: gymnasium.Env[Any, Any],
+    observation: Array,
+    actions: Sequence[Array],
+    stored: Transition,
+    before_step: Callable[[], None] = lambda: None,
 ) -> Array | None:
     """Repeat the steps of an episode and return the last observation.
 
@@ -58,6 +62,7 @@ def retrace(
         observation: what it shows, (n_obs,).
         actions: k of (n_act,).
         stored: the transitions of these steps, (k, ...) each.
+        before_step: called before each of them; what it raises is passed on.
 
     Returns:
         None if the steps turn out otherwise.
@@ -69,6 +74,7 @@ def retrace(
     ):
         if not np.array_equal(observation, before):
             return None
+        before_step()
         following, _, terminated, truncated, _ = env.step(action)
         observation = np.asarray(following, np.float32)
         if terminated or truncated or not np.array_equal(observation, after):

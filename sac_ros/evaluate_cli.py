@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sac_ros.config import ArmConfig, RealismConfig, TaskConfig, TrainConfig
+from sac_ros.config import ARM_ENV, ArmConfig, RealismConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError
 from sac_ros.settings import build, settings
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sac_ros.policy import OnnxPolicy
 
 NOT_ACCEPTED = 1
-OF_RUN = ('env', 'arm.', 'task.', 'realism.')  # settings that come from the run of a policy
+# Settings that come from the run of a policy.
+OF_RUN = ('env', 'episode_steps', 'nan_ends_episode', 'arm.', 'task.', 'realism.')
 
 
 def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: Any) -> None:
@@ -52,7 +53,14 @@ def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: 
     )
     evaluate.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
     evaluate.add_argument(
-        '--env', default=argparse.SUPPRESS, help='arm-reach or a Gymnasium id (default: arm-reach)'
+        '--env', default=argparse.SUPPRESS,
+        help='arm-reach, or the id of a Gymnasium environment (default: arm-reach)',
+    )  # fmt: skip
+    evaluate.add_argument(
+        '--env_args', default=argparse.SUPPRESS, help='arguments of a Gymnasium environment'
+    )
+    evaluate.add_argument(
+        '--episode_steps', type=int, default=argparse.SUPPRESS, help='actions per episode at most'
     )
     add_settings(evaluate, ArmConfig, 'arm.')
     add_settings(evaluate, TaskConfig, 'task.')
@@ -73,7 +81,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.policy is not None:
         policy = load_checked(find_policy(options.policy))
     config = config_for(options, policy)
-    if config.env != 'arm-reach':
+    if config.env != ARM_ENV:
         return _evaluate_gym(options, config, policy)
     env = ArmEnv(config)
     act = _act(options, config, policy, env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.policy import OnnxPolicy
+from sac_ros.seeds import evaluation_seed
 from sac_ros.spec import PolicySpec
 
-FIRST_SEED = 1_000_000  # apart from every seed of training
+EVALUATION_STEPS = 1_000  # actions per episode where the environment says no limit
+logger = logging.getLogger(__name__)
 
 Act = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -31,6 +34,9 @@ def evaluate(
 ) -> Evaluation:
     """Run episodes with the actions (n_act,) in [-1, 1] that `act` gives to observations.
 
+    Episodes end after `env.episode_steps` actions at the latest; where that is 0 or absent, after
+    EVALUATION_STEPS.
+
     Args:
         env: what the policy acts in.
         act: the policy.
@@ -38,19 +44,32 @@ def evaluate(
         continued: begin each as the one before ended unless that one faulted, from goal to goal
             as a robot does; for an ArmEnv.
     """
-    returns, successes = [], []
+    returns, successes, cut_off = [], [], 0
+    limit = getattr(env, 'episode_steps', 0) or EVALUATION_STEPS
     observation: NDArray[np.float32] | None = None
     for episode in range(episodes):
         options = {'observation': observation} if continued and observation is not None else None
-        observation, _ = env.reset(seed=FIRST_SEED + episode, options=options)
+        observation, _ = env.reset(seed=evaluation_seed(episode), options=options)
         total, terminated, truncated = 0.0, False, False
         info: dict[str, Any] = {}
-        while not (terminated or truncated):
+        for _ in range(limit):
             observation, reward, terminated, truncated, info = env.step(act(observation))
             total += float(reward)
+            if terminated or truncated:
+                break
+        else:
+            cut_off += 1
         observation = None if terminated else observation
         returns.append(total)
         successes.append(float(info.get('is_success', np.nan)))
+    if cut_off:
+        logger.warning(
+            'evaluation: %d of %d episodes were cut off after %d actions; --episode_steps sets '
+            'another limit',
+            cut_off,
+            episodes,
+            limit,
+        )
     return Evaluation(
         float(np.mean(returns)), float(np.std(returns)), float(np.mean(successes)), episodes
     )

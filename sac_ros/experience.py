@@ -79,6 +79,12 @@ class Experience(RecordSampler):
         """Let the next step belong to the episode of the last one, which a restart broke off."""
         self._continues = True
 
+    def break_episode(self) -> None:
+        """Let the next step begin an episode, although the last one ended none."""
+        self._continues = False
+        if self.cursor == self.replay.end:
+            self.replay.begin_episode()
+
     def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
         """Sequence numbers, uniform over what lies before the cursor."""
         return self.replay.draw(size, rng, self.cursor)

@@ -111,9 +111,10 @@ def _watch(options: argparse.Namespace) -> int:
         raise ConfigError(f'--episodes is {options.episodes}; it must be at least 1')
     from sac_ros.envs import has_screen
     from sac_ros.envs.env import ArmEnv
-    from sac_ros.evaluation import FIRST_SEED, onnx_action
+    from sac_ros.evaluation import onnx_action
     from sac_ros.policy_check import load_checked
     from sac_ros.policy_file import find_policy
+    from sac_ros.seeds import evaluation_seed
     from sac_ros.training_log import film
     from sac_ros.video import default_suffix, write_video
 
@@ -130,7 +131,7 @@ def _watch(options: argparse.Namespace) -> int:
     frames = [
         frame
         for episode in range(options.episodes)
-        for frame in film(env, act, FIRST_SEED + episode)
+        for frame in film(env, act, evaluation_seed(episode))
     ]
     write_video(output, frames, config.arm.control_period)
     env.close()
@@ -145,12 +146,12 @@ def play(env: ArmEnv, act: Act, episodes: int) -> None:
         EnvError: no window can be opened.
     """
     from sac_ros.envs.picture import add_goal, window
-    from sac_ros.evaluation import FIRST_SEED
+    from sac_ros.seeds import evaluation_seed
 
     period = env.arm.config.control_period
     with window(env.arm) as viewer:
         for episode in range(episodes):
-            observation, _ = env.reset(seed=FIRST_SEED + episode)
+            observation, _ = env.reset(seed=evaluation_seed(episode))
             ended, due = False, time.monotonic()
             while viewer.is_running() and not ended:
                 observation, _, terminated, truncated, _ = env.step(act(observation))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import logging
 import math
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,11 +29,12 @@ from sac_ros.checkpoint import (
     save_checkpoint,
 )
 from sac_ros.compiling import Compiler
-from sac_ros.config import TrainConfig
+from sac_ros.config import ARM_ENV, TrainConfig
 from sac_ros.disk import read_json_lines, write_atomically, writing
 from sac_ros.envs.env import ArmEnv, make_env, make_problem
+from sac_ros.envs.gym_loader import env_name
 from sac_ros.episode import OpenEpisode, retrace
-from sac_ros.errors import CheckpointError, ConfigError, SpecMismatch
+from sac_ros.errors import CheckpointError, ConfigError, EnvError, SpecMismatch
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
 from sac_ros.exploration import Exploration
@@ -39,15 +43,16 @@ from sac_ros.hindsight import Hindsight
 from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
 from sac_ros.sac import SAC, Metrics
 from sac_ros.sac_state import LearnerState
+from sac_ros.seeds import training_seed
 from sac_ros.settings import flatten
 from sac_ros.spec import PolicySpec, Transition
 from sac_ros.training_log import TrainingLog
 
-EPISODES = 10**6  # more than any run has, so that seeds of two runs stay apart
 RECENT = 20  # episodes that the running figures average over
 RATE_SECONDS = 20.0  # [s] that rates are taken over
 LOG_STEPS = 250  # environment steps between two rows of the TensorBoard log
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
+MAX_RETRACED = 100_000  # actions of an episode in a checkpoint; a longer one is not continued
 logger = logging.getLogger(__name__)
 
 
@@ -65,11 +70,26 @@ class Progress(NamedTuple):
     evaluation: Evaluation | None
 
 
+class StopRequested(Exception):
+    """A run was asked to stop within an evaluation or while it repeats an episode."""
+
+
 class Trainer:
     """A run in `config.run_dir`, new or resumed; nothing is written before `run`."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        env: gymnasium.Env[Any, Any] | None = None,
+        eval_env: gymnasium.Env[Any, Any] | None = None,
+    ) -> None:
         """Prepare everything and check it.
+
+        Args:
+            config: of the run.
+            env: the environment itself, in place of the one that `config.env` names.
+            eval_env: another one for evaluation. Without it evaluation uses `env`, between two
+                training episodes.
 
         Raises:
             SacRosError: a setting, the robot or what the run directory holds does not fit.
@@ -79,15 +99,20 @@ class Trainer:
             raise ConfigError(
                 'device is cuda, but torch finds no GPU; leave it out, or install CUDA'
             )
+        if env is not None:
+            name = ARM_ENV if isinstance(env, ArmEnv) else env_name(env)
+            config = dataclasses.replace(config, env=name)
         self.config = config
         self.run_dir = Path(config.run_dir)
-        self.env, self.spec, chain = make_problem(config)
+        self.env, self.spec, chain = make_problem(config, env)
         self._is_arm = isinstance(self.env, ArmEnv)
         task = getattr(self.env, 'task', None)
         self._hindsight = Hindsight.of(task, self.spec, chain, config.hindsight)
         if self._hindsight is not None and config.sac.n_step > 1:
             raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
-        self.eval_env, _ = make_env(config)
+        self.eval_env = self.env
+        if eval_env is not None or (env is None and config.separate_eval_env):
+            self.eval_env = _make_eval_env(config, eval_env, self.spec)
         sac = config.sac.resolved(hindsight=self._hindsight is not None)
         self.sac = SAC(self.spec, chain, sac, make_controller(self.spec, chain, config.controller))
         self.state = self.sac.initialize(config.seed, config.device)
@@ -113,7 +138,7 @@ class Trainer:
         self._actions: list[NDArray[np.float32]] = []  # of the episode under way
         self._resumed: OpenEpisode | None = None  # to be continued
         self._left: NDArray[np.float32] | None = None  # what an arm saw as its last episode ended
-        self._stop = self._pause = False
+        self._stop = self._pause = self._evaluation_due = False
         self._observation: NDArray[np.float32] | None = None
         # Of its own, so that watching changes nothing.
         self._assess_noise = torch.randn(
@@ -134,19 +159,31 @@ class Trainer:
         return self.run_dir / 'policy.onnx'
 
     def request_stop(self) -> None:
-        """Let `run` save and return after the step it is in; safe in a signal handler."""
+        """Let `run` save and return after the step it is in; safe in a signal handler.
+
+        That is a step of training or of an evaluation, which the resumed run begins again.
+        """
         self._stop = True
 
     def request_pause(self, pause: bool) -> None:
         """Hold or go on before the next step; `on_step` is still called while held."""
         self._pause = pause
 
-    def run(self, on_step: Callable[[Trainer], None] = lambda _: None) -> bool:
+    def run(
+        self,
+        on_step: Callable[[Trainer], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Train until `config.steps`, calling `on_step` after every environment step.
+
+        Args:
+            on_step: called after every environment step of training.
+            should_stop: asked during evaluations too, as an alternative to `request_stop`.
 
         Returns:
             True when all steps are done, False when it was asked to stop before.
         """
+        self._should_stop = should_stop
         torch.set_flush_denormal(True)  # of this thread; Adam's squares of tiny gradients are slow
         with writing(self.run_dir):
             self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -240,8 +277,9 @@ class Trainer:
             'config': flatten(self.config),
             'step': self.step,
             'updates': self.updates,
-            'episodes': self.episodes,
+            'episodes': self.episodes + self._is_too_long,
             'episode': self._open_episode(),
+            'evaluation_due': self._evaluation_due,
             'cursor': self._experience.cursor,
             'numpy_rng': self._numpy_rng.bit_generator.state,
             'torch_rng': self._torch_rng.get_state().tolist(),
@@ -275,6 +313,7 @@ class Trainer:
         self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
         self._returns.extend(numbers_from(notes, 'returns', RECENT))
         self._successes.extend(numbers_from(notes, 'successes', RECENT))
+        self._evaluation_due = bool(notes.get('evaluation_due'))
         if notes.get('left') is not None:
             left = numbers_from(notes, 'left', self.spec.n_observation)
             if len(left) < self.spec.n_observation:
@@ -284,7 +323,18 @@ class Trainer:
             self._resumed = OpenEpisode.from_notes(notes['episode'], self.spec.n_action)
             self._exploration.restore(self._resumed.noise)
 
+    @property
+    def _stopping(self) -> bool:
+        return self._stop or self._should_stop()
+
+    @property
+    def _is_too_long(self) -> bool:
+        """Whether the episode under way is too long to be continued from a checkpoint."""
+        return self._in_episode and len(self._actions) > MAX_RETRACED
+
     def _open_episode(self) -> dict[str, Any] | None:
+        if self._is_too_long:
+            return None
         episode = self._resumed
         if self._in_episode:
             episode = OpenEpisode(self._actions, self._return, self._exploration.state)
@@ -302,27 +352,33 @@ class Trainer:
     def _collect(self, on_step: Callable[[Trainer], None]) -> None:
         self._saved = time.monotonic()
         if self.step == 0 and self.best is not None and self.best.step is None:
-            self._evaluate()
-        while self.step < self.config.steps and not self._stop:
-            observation = self._continue_episode()
-            if observation is None:
-                observation = self._begin_episode()
-            self._in_episode = True
-            while self._in_episode and self.step < self.config.steps and not self._stop:
-                if self._pause:
-                    time.sleep(0.01)
-                else:
-                    observation = self._one_step(observation)
-                    self._save_if_due()
-                on_step(self)
+            self._evaluation_due = True
+        with contextlib.suppress(StopRequested):
+            self._evaluate_if_due()
+            while self.step < self.config.steps and not self._stopping:
+                observation = self._continue_episode()
+                if observation is None:
+                    observation = self._begin_episode()
+                self._in_episode = True
+                while self._in_episode and self.step < self.config.steps and not self._stopping:
+                    if self._pause:
+                        time.sleep(0.01)
+                    else:
+                        observation = self._one_step(observation)
+                        self._evaluate_if_due()
+                        self._save_if_due()
+                    on_step(self)
 
     def _continue_episode(self) -> NDArray[np.float32] | None:
         """Return to where the run was stopped in an episode; None if a new one has to begin."""
-        episode, self._resumed = self._resumed, None
+        episode = self._resumed
         if episode is None:
             return None
         stored = self._experience.last(len(episode.actions))
-        observation = retrace(self.env, self._reset(), episode.actions, stored)
+        observation = retrace(
+            self.env, self._reset(), episode.actions, stored, self._raise_if_stopped
+        )
+        self._resumed = None
         if observation is None:
             logger.info('the episode that was stopped cannot be continued; a new one begins')
             self.episodes += 1
@@ -338,7 +394,7 @@ class Trainer:
 
     def _reset(self) -> NDArray[np.float32]:
         # Seed and last observation decide an episode, so that a resumed run lives the same ones.
-        seed, options = self.config.seed * EPISODES + self.episodes, None
+        seed, options = training_seed(self.config.seed, self.episodes), None
         chance = np.random.default_rng((seed, 1)).random()  # independent of what env draws
         if self._left is not None and chance < self.config.continued:
             options = {'observation': self._left}
@@ -348,11 +404,15 @@ class Trainer:
     def _one_step(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         self._observation = observation
         action = self._explore(observation)
-        self._actions.append(action)
+        if not self._is_too_long:
+            self._actions.append(action)
         following, reward, terminated, truncated, info = self.env.step(action)
         executed = info.get('executed_action', action)
-        transition = Transition(observation, executed, reward, terminated, following)
-        self._experience.store(transition, truncated)
+        if info.get('invalid'):
+            self._experience.break_episode()
+        else:
+            transition = Transition(observation, executed, reward, terminated, following)
+            self._experience.store(transition, truncated)
         self.step += 1
         self._return += float(reward)
         if self.step >= self.config.learning_starts:
@@ -368,9 +428,7 @@ class Trainer:
             figures = {name: float(value) for name, value in self._metrics.items()}
             progress = self.progress()._asdict()
             self._log.progress(self.step, figures | progress)
-        if self.step % self.config.eval_every == 0:
-            self._log.evaluation(self.step, self._evaluate(), self._mean_action)
-            self._saved = -math.inf
+        self._evaluation_due |= self.step % self.config.eval_every == 0
         return np.asarray(following, np.float32)
 
     def _save_if_due(self) -> None:
@@ -415,6 +473,14 @@ class Trainer:
     def _mean_action(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._act(observation, None)
 
+    def _mean_action_unless_stopped(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._raise_if_stopped()
+        return self._act(observation, None)
+
+    def _raise_if_stopped(self) -> None:
+        if self._stopping:
+            raise StopRequested
+
     @torch.no_grad()
     def _act(
         self, observation: NDArray[np.float32], noise: torch.Tensor | None
@@ -425,13 +491,29 @@ class Trainer:
         action: NDArray[np.float32] = self.sac.act(self.state, row, noise)[0].cpu().numpy()
         return action
 
+    def _evaluate_if_due(self) -> None:
+        """Evaluate the mean policy, unless its environment is in a training episode."""
+        in_use = self.eval_env is self.env and (self._in_episode or self._resumed is not None)
+        if not self._evaluation_due or in_use:
+            return
+        evaluation = self._evaluate()
+        self._evaluation_due = False
+        if self.step > 0:
+            self._saved = -math.inf
+            self._log.evaluation(self.step, evaluation, self._mean_action_unless_stopped)
+
     def _evaluate(self) -> Evaluation:
-        """Evaluate the mean policy, record it and keep it if it is the best of an arm so far."""
-        if self.best is None:
-            self.evaluation = self.evaluate(self.config.eval_episodes)
+        """Evaluate the mean policy, record it and keep it if it is the best of an arm so far.
+
+        Raises:
+            StopRequested: before the evaluation was complete; nothing is recorded.
+        """
+        act, episodes = self._mean_action_unless_stopped, self.config.eval_episodes
+        if not isinstance(self.eval_env, ArmEnv) or self.best is None:
+            self.evaluation = evaluate(self.eval_env, act, episodes)
             self._record(self.evaluation, {})
             return self.evaluation
-        figures = self.measure(self.config.eval_episodes)
+        figures = measure_pass(self.eval_env, act, episodes)
         self.evaluation = figures.evaluation()
         self._record(self.evaluation, figures.to_json())
         self.best.offer(self.state, self.step, figures)
@@ -444,3 +526,17 @@ class Trainer:
         rows = [r for r in read_json_lines(path) if r.get('step', self.step) < self.step]
         text = ''.join(json.dumps(r) + '\n' for r in (*rows, row))
         write_atomically(path, text.encode())
+
+
+def _make_eval_env(
+    config: TrainConfig, env: gymnasium.Env[Any, Any] | None, spec: PolicySpec
+) -> gymnasium.Env[Any, Any]:
+    try:
+        made, found = make_env(config, env)
+    except EnvError as error:
+        raise EnvError(
+            f'{error}; this is the second environment, for evaluation: where only one can exist, '
+            f'use --no-separate_eval_env'
+        ) from error
+    spec.check_same(found, 'the environment', 'the one for evaluation')
+    return made

@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from sac_ros.config import TrainConfig
+from sac_ros.config import ARM_ENV, TrainConfig
 from sac_ros.envs.env import ArmEnv
 from sac_ros.errors import EnvError
-from sac_ros.evaluation import FIRST_SEED, Act, Evaluation
+from sac_ros.evaluation import Act, Evaluation
 from sac_ros.event_log import EventLog
+from sac_ros.seeds import evaluation_seed
 from sac_ros.video import Frames, gif
 
 WIDTH, HEIGHT = 320, 240  # pixels of a video
@@ -35,7 +36,7 @@ class TrainingLog:
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
         self._log: EventLog | None = None
-        self._draws = config.video and config.env == 'arm-reach'
+        self._draws = config.video and config.env == ARM_ENV
         self._env: ArmEnv | None = None
 
     def progress(self, step: int, figures: Mapping[str, float]) -> None:
@@ -76,7 +77,7 @@ class TrainingLog:
         try:
             if self._env is None:
                 self._env = ArmEnv(self._config, render_mode='rgb_array', size=(WIDTH, HEIGHT))
-            frames = film(self._env, act, FIRST_SEED)
+            frames = film(self._env, act, evaluation_seed(0))
         except EnvError as error:
             self._draws = False
             logger.warning('no videos in the log: %s', error)

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
 from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.envs.gym_env import make_gym_env
+from sac_ros.envs.gym_loader import make_gym_env
 from sac_ros.envs.posture_sampler import TABLE_CLEARANCE
 from sac_ros.envs.reach import ReachTask
 from sac_ros.envs.robot import load_robot
@@ -144,7 +144,7 @@ class _Lopsided(gymnasium.Env):
 
 def test_unequal_and_asymmetric_bounds_are_mapped_exactly():
     gymnasium.register('Lopsided-v0', _Lopsided)
-    env, spec = make_gym_env('Lopsided-v0')
+    env, spec = make_gym_env(TrainConfig(env='Lopsided-v0'))
     env.reset(seed=0)
     for unit, native in ((-1, [-1, 0, 5]), (0, [1, 0.25, 5.5]), (1, [3, 0.5, 6])):
         env.step(np.full(3, unit, np.float32))

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import logging
+import math
 import os
 import stat
 import subprocess
@@ -309,3 +310,31 @@ def test_a_damaged_record_is_skipped_reported_and_never_drawn(tmp_path, caplog):
     assert len(reader) == 2 * SMALL - 5
     drawn = reader.sample(200_000, np.random.default_rng(0)).reward
     assert set(drawn.astype(int)) == set(range(2 * SMALL)) - set(damaged)
+
+
+@pytest.mark.parametrize('n_observation', [1_000, 10_000])
+def test_long_records_do_not_make_a_huge_segment(tmp_path, n_observation):
+    assert Layout.of(make_spec(25)).usual_records == 65_536
+    spec = make_spec(n_observation)
+    with ReplayWriter(tmp_path / 'r', spec, sync_every=10**6, files=NoSync()) as writer:
+        fill(writer, 0, 60)
+        records = writer.segment_records
+    size = (tmp_path / 'r' / '0000000000.seg').stat().st_size
+    assert size == records * writer.layout.record_bytes <= 2**26
+    assert_rows(ReplayReader(tmp_path / 'r'), np.arange(60))
+    with ReplayWriter(tmp_path / 'r', spec, files=NoSync()) as writer:  # and is found again
+        fill(writer, 60, records + 3)
+    reader = ReplayReader(tmp_path / 'r')
+    assert reader.segment_records == records
+    assert_rows(reader, np.array([0, records - 1, records, records + 2]))
+
+
+def test_a_directory_of_long_records_in_larger_segments_is_still_read(tmp_path):
+    spec = make_spec(2_500)
+    size = 65_536 // math.gcd(65_536, Layout.of(spec).record_bytes)  # whole pages of any machine
+    with ReplayWriter(tmp_path / 'r', spec, segment_records=size, files=NoSync()) as writer:
+        fill(writer, 0, 3)
+    with ReplayWriter(tmp_path / 'r', spec, files=NoSync()) as writer:
+        assert writer.segment_records == size
+        fill(writer, 3, 5)
+    assert_rows(ReplayReader(tmp_path / 'r'), np.arange(5))

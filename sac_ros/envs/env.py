@@ -9,10 +9,10 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from sac_ros.config import ArmConfig, TrainConfig
+from sac_ros.config import ARM_ENV, ArmConfig, TrainConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.collision import with_collisions
-from sac_ros.envs.gym_env import make_gym_env
+from sac_ros.envs.gym_loader import make_gym_env
 from sac_ros.envs.picture import Camera
 from sac_ros.envs.realism import make_arm
 from sac_ros.envs.task import Motion, arm_spec
@@ -65,7 +65,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         )
         self.render_mode, self._size = render_mode, size
         self._camera: Camera | None = None
-        self._episode_steps = config.task.episode_steps
+        self.episode_steps = config.episode_steps or config.task.episode_steps
         self._states, self._substeps = _divide(config.arm)
         self._state_period = config.arm.state_period
         self._filter = SafetyFilter(self.policy_spec, SafetyConfig())
@@ -123,7 +123,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             'period': period,
         }
         reward = 0.0 if faulted else self.reward(motion)
-        truncated = self._steps >= self._episode_steps
+        truncated = self._steps >= self.episode_steps
         return self._observe(), reward, faulted, truncated, info
 
     def _run_period(self, torque: NDArray[np.float64]) -> Period:
@@ -205,27 +205,40 @@ class Problem(NamedTuple):
     chain: Chain | None
 
 
-def make_env(config: TrainConfig) -> tuple[gymnasium.Env[Any, Any], PolicySpec]:
+def make_env(
+    config: TrainConfig, env: gymnasium.Env[Any, Any] | None = None
+) -> tuple[gymnasium.Env[Any, Any], PolicySpec]:
     """Make the environment of a run, and what its policy sees and gives.
 
+    Args:
+        config: of the run.
+        env: the environment itself, where it is there already; it is wrapped if need be.
+
     Raises:
+        ConfigError: the arguments of the environment cannot be read.
         EnvError: the environment or its task is unknown, or its spaces are not bounded boxes.
         ModelError: the robot file is unusable.
     """
-    if config.env == 'arm-reach':
+    if env is None and config.env == ARM_ENV:
         env = ArmEnv(config)
+    if isinstance(env, ArmEnv):
         return env, env.policy_spec
-    return make_gym_env(config.env)
+    return make_gym_env(config, env)
 
 
-def make_problem(config: TrainConfig) -> Problem:
+def make_problem(config: TrainConfig, env: gymnasium.Env[Any, Any] | None = None) -> Problem:
     """Make the environment of a run, and the kinematics that its learner needs.
 
+    Args:
+        config: of the run.
+        env: the environment itself, where it is there already.
+
     Raises:
+        ConfigError: the arguments of the environment cannot be read.
         EnvError: the environment or its task is unknown, or its spaces are not bounded boxes.
         ModelError: the robot file is unusable.
     """
-    env, spec = make_env(config)
+    env, spec = make_env(config, env)
     if not isinstance(env, ArmEnv):
         return Problem(env, spec, chain=None)
     chain = env.arm.robot.chain

@@ -6,6 +6,7 @@ docs/replay.md describes the same bytes for readers written without this package
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import sys
 import zlib
@@ -30,6 +31,9 @@ TRAILER = Struct('<qQIII')  # stamp [ns], sequence, episode, policy hash, flags;
 TRAILER_WORDS = 8
 ALIGN_WORDS = 4  # 16 bytes: the 64-bit fields of the trailer are aligned in every row
 PAGE = 65_536  # [bytes] largest memory page of the machines that run ROS 2
+SMALL_PAGE = max(4096, mmap.PAGESIZE)  # [bytes] that of this machine
+SEGMENT_RECORDS = 65_536  # records per segment at most, where nothing else is asked for
+SEGMENT_BYTES = 2**25  # size of a segment at most, where whole pages allow it
 
 MAX_RECORD_BYTES = 2**20  # where the length of an unknown record is searched for
 
@@ -147,9 +151,19 @@ class Layout:
         fits[where] = computed == rows.view(np.uint32)[where, -1]
         return fits
 
+    @property
+    def usual_records(self) -> int:
+        """Records per segment unless another number is asked for."""
+        return min(SEGMENT_RECORDS, max(SEGMENT_BYTES // self.record_bytes, 1))
+
     def whole_pages(self, records: int) -> int:
-        """Round a number of records up so that they fill whole memory pages of any machine."""
+        """Round a number of records up so that they fill whole memory pages.
+
+        These are pages of any machine, unless records are so long that SEGMENT_BYTES are exceeded.
+        """
         step = PAGE // int(np.gcd(PAGE, self.record_bytes))
+        if step * self.record_bytes > SEGMENT_BYTES:
+            step = SMALL_PAGE // int(np.gcd(SMALL_PAGE, self.record_bytes))
         return max(-(-records // step), 1) * step
 
 

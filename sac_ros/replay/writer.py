@@ -10,7 +10,7 @@ import numpy as np
 from sac_ros.errors import ReplayError
 from sac_ros.replay.encoder import RUNNING, TRUNCATED, Encoder
 from sac_ros.replay.files import Files, disk_error, files_for, write_all
-from sac_ros.replay.format import Source
+from sac_ros.replay.format import Layout, Source
 from sac_ros.replay.upkeep import WritableRecords
 from sac_ros.spec import PolicySpec, Transition
 
@@ -26,8 +26,8 @@ class ReplayWriter(WritableRecords):
         spec: what the transitions are for.
         capacity: at least this many of the newest records are kept, whole older segments are
             dropped; 0 keeps everything.
-        segment_records: records per file, rounded up to whole memory pages; what a directory
-            already has is kept.
+        segment_records: records per file, rounded up to whole memory pages; 0 for 65,536, or
+            fewer where those exceed 32 MiB; what a directory already has is kept.
         sync_every: records between two fsyncs; 0 is every record.
         archive: move dropped segments to `archive/`, itself a replay directory, instead of
             deleting them.
@@ -44,21 +44,21 @@ class ReplayWriter(WritableRecords):
         spec: PolicySpec,
         *,
         capacity: int = 0,
-        segment_records: int = 65_536,
+        segment_records: int = 0,
         sync_every: int = 1000,
         archive: bool = False,
         files: Files | None = None,
     ) -> None:
-        if capacity < 0 or segment_records < 1 or sync_every < 0:
+        if capacity < 0 or segment_records < 0 or sync_every < 0:
             raise ReplayError(
-                f'capacity {capacity} and sync_every {sync_every} must not be negative, '
-                f'segment_records {segment_records} must be above 0'
+                f'capacity {capacity}, segment_records {segment_records} and '
+                f'sync_every {sync_every} must not be negative'
             )
         super().__init__(
             Path(directory),
             spec,
             capacity=capacity,
-            segment_records=segment_records,
+            segment_records=segment_records or Layout.of(spec).usual_records,
             sync_every=sync_every,
             archive=archive,
             files=files or files_for(Path(directory)),

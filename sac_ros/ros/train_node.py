@@ -134,14 +134,12 @@ def train() -> None:
     executor.add_node(node)
     logger, config = node.get_logger(), node.trainer.config
 
-    def on_step(trainer: Trainer) -> None:
-        if stop.requested:
-            trainer.request_stop()
+    def on_step(_: Trainer) -> None:
         executor.spin_once(timeout_sec=0)
         node.show(time.monotonic())
 
     logger.info(f'training {config.env} in {config.run_dir} from step {node.trainer.step}')
-    if node.trainer.run(on_step):
+    if node.trainer.run(on_step, lambda: stop.requested):
         result = finish(node.trainer)
         evaluation = result.evaluation
         logger.info(

@@ -1,0 +1,34 @@
+"""Seeds of episodes: training and evaluation never share one.
+
+Seeds are divided into blocks of `SEED_STRIDE`. Block 1 belongs to evaluation; the seed of a run
+selects another block, in which the run stays however many episodes it takes.
+"""
+
+from __future__ import annotations
+
+from sac_ros.errors import ConfigError
+
+SEED_STRIDE = 10**6  # seeds in a block
+_EVALUATION_BLOCK = 1
+
+
+def training_seed(seed: int, episode: int) -> int:
+    """Return the seed of a training episode.
+
+    Args:
+        seed: of the run, at least 0.
+        episode: number of the episode in the run, from 0; after SEED_STRIDE episodes they recur.
+    """
+    block = seed if seed < _EVALUATION_BLOCK else seed + 1
+    return block * SEED_STRIDE + episode % SEED_STRIDE
+
+
+def evaluation_seed(episode: int) -> int:
+    """Return the seed of an evaluation episode, the same in every run.
+
+    Raises:
+        ConfigError: there are no such episodes, only SEED_STRIDE.
+    """
+    if not 0 <= episode < SEED_STRIDE:
+        raise ConfigError(f'an evaluation has at most {SEED_STRIDE:,} episodes')
+    return _EVALUATION_BLOCK * SEED_STRIDE + episode

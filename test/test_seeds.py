@@ -1,0 +1,35 @@
+"""No training episode has the seed of an evaluation episode, or of another run's training."""
+
+import itertools
+
+import pytest
+
+from sac_ros.errors import ConfigError
+from sac_ros.seeds import SEED_STRIDE, evaluation_seed, training_seed
+
+RUNS = [0, 1, 2, 3, 999_999, 10**6, 10**6 + 1, 2**31 - 1]
+EPISODES = [0, 1, SEED_STRIDE - 1, SEED_STRIDE, 7 * SEED_STRIDE + 3, 10**9]
+
+
+def test_seeds_of_runs_and_of_evaluation_are_disjoint():
+    """A block is an interval, so its ends decide."""
+    evaluation = (evaluation_seed(0), evaluation_seed(SEED_STRIDE - 1))
+    blocks = [evaluation]
+    for run in RUNS:
+        seeds = [training_seed(run, episode) for episode in EPISODES]
+        blocks.append((training_seed(run, 0), training_seed(run, SEED_STRIDE - 1)))
+        assert all(blocks[-1][0] <= seed <= blocks[-1][1] for seed in seeds)
+    for (low, high), (other_low, other_high) in itertools.combinations(blocks, 2):
+        assert high < other_low or other_high < low
+    assert min(low for low, _ in blocks) >= 0
+
+
+def test_episodes_of_a_run_and_of_an_evaluation_differ():
+    assert len({training_seed(1, episode) for episode in range(1000)}) == 1000
+    assert len({evaluation_seed(episode) for episode in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize('episode', [-1, SEED_STRIDE])
+def test_an_evaluation_stays_in_its_block(episode):
+    with pytest.raises(ConfigError, match='at most 1,000,000 episodes'):
+        evaluation_seed(episode)
