@@ -29,7 +29,7 @@ HIDDEN = SACConfig(hidden=8, batch_size=16)
 def config(run_dir, **changes):
     values = dict(
         run_dir=str(run_dir), steps=200, gradient_steps=1, learning_starts=20, eval_every=50,
-        eval_episodes=1, compile=False, task=TaskConfig(episode_steps=10), sac=HIDDEN,
+        eval_episodes=1, compile=False, video=False, task=TaskConfig(episode_steps=10), sac=HIDDEN,
         controller=ControllerConfig('none'),
     )  # fmt: skip
     if changes.get('sac', HIDDEN).n_step > 1:
