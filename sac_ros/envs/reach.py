@@ -41,6 +41,10 @@ class ReachTask(Task):
         distance = np.linalg.norm((motion.tip - self.goal)[None], axis=1)  # (1,)
         return float(self.worth(distance)[0])
 
+    def set_goal(self, goal: Vector) -> None:
+        """Replace the goal by what `observe` would return of it."""
+        self.goal = np.array(goal, np.float64)
+
     def worth(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the reward of tips at distances (...) [m] from their goals, costs not taken."""
         return closeness(distance)
@@ -65,6 +69,14 @@ class ReachPoseTask(ReachTask):
         self.goal, self.rotation = posture.tip, posture.rotation
         w, x, y, z = _quaternion(posture.rotation)
         self._orientation = math.copysign(1, w) * np.array([x, y, z, w])
+
+    def set_goal(self, goal: Vector) -> None:
+        """Replace the goal by a point (3,) [m] and a unit quaternion x, y, z, w, as (7,)."""
+        super().set_goal(goal[:3])
+        self._orientation = np.array(goal[3:], np.float64)
+        rotation = np.zeros(9)
+        mujoco.mju_quat2Mat(rotation, np.roll(self._orientation, 1))
+        self.rotation = rotation.reshape(3, 3)
 
     def observe(self) -> Vector:
         """Return the goal (3,) [m] and its unit quaternion x, y, z, w with w >= 0."""

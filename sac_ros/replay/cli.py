@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader, Source
 from sac_ros.replay.recovery import COPIES, plan_repair, repair, unexplained
 from sac_ros.replay.spec_file import read_spec, read_spec_file
@@ -56,7 +57,7 @@ def _add_exchange(commands: Subparsers) -> None:
         'import',
         help='append a Minari dataset or a rosbag2 recording',
         description='Append a Minari dataset, or what a rosbag2 recording of joint states, '
-        'commands and goals tells about the task of reaching.',
+        'commands and goals says about a task of reaching.',
     )
     take.add_argument('directory', type=Path, help='the replay directory, new or there')
     what = take.add_mutually_exclusive_group(required=True)
@@ -73,11 +74,22 @@ def _add_exchange(commands: Subparsers) -> None:
     take.add_argument('--tip', default='', help='body at the tip of that arm')
     take.add_argument('--control-period', type=float, default=0.05, help='[s] (default: 0.05)')
     take.add_argument('--state-topic', default='/joint_states')
-    take.add_argument('--command-topic', default='/forward_effort_controller/commands')
-    take.add_argument('--goal-topic', default='/policy_node/goal')
     take.add_argument(
-        '--goal', type=float, nargs=3, metavar=('X', 'Y', 'Z'), help='[m] if none was recorded'
-    )
+        '--command-topic', default='/forward_effort_controller/commands',
+        help='torques: Float64MultiArray, or the efforts of JointState or JointTrajectory',
+    )  # fmt: skip
+    take.add_argument(
+        '--goal-topic', default='',
+        help='points or poses (default: /policy_node/goal or /policy_node/goal_pose)',
+    )  # fmt: skip
+    take.add_argument(
+        '--goal', type=float, nargs='+', metavar='X',
+        help='x y z [m], for reach-pose with a quaternion x y z w, if none was recorded',
+    )  # fmt: skip
+    take.add_argument(
+        '--task', choices=('reach-point', 'reach-pose'), default='reach-point',
+        help='what the reward is for (default: reach-point)',
+    )  # fmt: skip
     take.set_defaults(run=_import)
 
 
@@ -159,22 +171,29 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _import_bag(options: argparse.Namespace) -> int:
-    from sac_ros.config import ArmConfig, TrainConfig
+    from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
     from sac_ros.envs.env import ArmEnv
-    from sac_ros.replay.mcap import Topics, Vector, import_mcap
+    from sac_ros.envs.reach import ReachTask
+    from sac_ros.replay.recording import Vector
+    from sac_ros.replay.rosbag import Topics, import_rosbag
 
     arm = ArmConfig(model=options.model, tip=options.tip, control_period=options.control_period)
-    env = ArmEnv(TrainConfig(arm=arm))
-    where = env.policy_spec.slices()
+    env = ArmEnv(TrainConfig(arm=arm, task=TaskConfig(name=options.task)))
+    task, where = env.task, env.policy_spec.slices()
+    assert isinstance(task, ReachTask)
+    goals = [where[name] for name in ('goal', 'goal_orientation') if name in where]
+    goal = None if options.goal is None else np.array(options.goal)
+    size = sum(part.stop - part.start for part in goals)
+    if goal is not None and len(goal) != size:
+        raise ReplayError(f'--goal has {len(goal)} numbers; {options.task} needs {size}')
 
     def reward(_: Vector, action: Vector, following: Vector) -> float:
         env.arm.reset(following[where['joint_position']])
-        env.task.goal = following[where['goal']]
+        task.set_goal(np.concatenate([following[part] for part in goals]))
         return env.reward(env.motion(action))
 
-    goal = None if options.goal is None else np.array(options.goal)
     topics = Topics(options.state_topic, options.command_topic, options.goal_topic, goal)
-    return import_mcap(options.mcap, options.directory, env.policy_spec, reward, topics)
+    return import_rosbag(options.mcap, options.directory, env.policy_spec, reward, topics)
 
 
 def _spec(file: Path | None, directory: Path) -> PolicySpec | None:

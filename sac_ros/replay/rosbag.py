@@ -1,29 +1,25 @@
-"""A robot's recorded history (rosbag2) as transitions.
-
-A bag holds joint states, commands and perhaps goals, each at its own rate. Time is cut into
-control periods; the action of one is the mean torque that was in force during it.
-"""
+"""Joint states, commands and goals of a rosbag2 recording, with any storage."""
 
 from __future__ import annotations
 
 import importlib
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayWriter, Source
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.replay.recording import Recording, Reward, Vector, fill_velocities, transitions
+from sac_ros.spec import PolicySpec
 
-Vector = NDArray[np.float64]
-Reward = Callable[[Vector, Vector, Vector], float]  # (observation, action, next) -> reward
-STALE_STATE = 1.5  # control periods that a joint state stands for
-STALE_COMMAND = 0.3  # [s] that a command stands for, or as long as a joint state if that is more
+GOAL_TOPICS = ('/policy_node/goal', '/policy_node/goal_pose')
+UNIT = 1e-3  # by which the length of a quaternion may differ from 1
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,47 +28,11 @@ class Topics:
 
     state: str = '/joint_states'
     command: str = '/forward_effort_controller/commands'
-    goal: str = '/policy_node/goal'
-    fixed_goal: Vector | None = None  # (3,) [m], where no goal was recorded
+    goal: str = ''  # empty for the one of GOAL_TOPICS that the bag has
+    fixed_goal: Vector | None = None  # (3,) or (7,) as in a Recording, where no goal was recorded
 
 
-@dataclass
-class Series:
-    """Values (k, n) and the times (k,) [ns] at which they came, in order."""
-
-    times: list[int] = field(default_factory=list)
-    values: list[Vector] = field(default_factory=list)
-
-    def at(self, time: int) -> Vector | None:
-        """The latest value at or before a time."""
-        i = int(np.searchsorted(self.times, time, side='right')) - 1
-        return self.values[i] if i >= 0 else None
-
-    def age(self, time: int) -> float:
-        """Seconds since the latest value, infinite before the first."""
-        i = int(np.searchsorted(self.times, time, side='right')) - 1
-        return (time - self.times[i]) * 1e-9 if i >= 0 else math.inf
-
-    def mean(self, start: int, stop: int) -> Vector:
-        """Mean over [start, stop) of what holds each value until the next."""
-        first = max(int(np.searchsorted(self.times, start, side='right')) - 1, 0)
-        last = int(np.searchsorted(self.times, stop, side='left'))
-        edges = np.array([start, *self.times[first + 1 : last], stop], np.float64)
-        weights = np.diff(edges) / (stop - start)
-        mean: Vector = weights @ np.array(self.values[first:last])
-        return mean
-
-
-@dataclass
-class Recording:
-    """What a bag says about one robot."""
-
-    state: Series  # (2n,) positions [rad], then velocities [rad/s], in the order of the joints
-    command: Series  # (n,) [N·m]
-    goal: Series  # (3,) [m]
-
-
-def import_mcap(
+def import_rosbag(
     bag: str | Path, directory: str | Path, spec: PolicySpec, reward: Reward, topics: Topics
 ) -> int:
     """Append the transitions of a rosbag2 recording; returns how many came.
@@ -83,12 +43,16 @@ def import_mcap(
     """
     recording = read_bag(Path(bag), spec, topics)
     steps = transitions(recording, spec, reward)
+    skipped = ', '.join(f'{count} {reason}' for reason, count in recording.skipped.items())
     if not steps:
         raise ReplayError(
             f'{bag} holds {len(recording.state.times)} joint states, '
             f'{len(recording.command.times)} commands and {len(recording.goal.times)} goals, '
             'which do not overlap for a control period; check the topics'
+            + (f'; skipped: {skipped}' if skipped else '')
         )
+    if skipped:
+        logger.warning('%s: skipped %s', bag, skipped)
     with ReplayWriter(directory, spec, sync_every=65_536) as writer:
         writer.begin_episode()
         for stamp, transition, truncated in steps:
@@ -100,7 +64,8 @@ def read_bag(bag: Path, spec: PolicySpec, topics: Topics) -> Recording:
     """Read the joint states, commands and goals of a rosbag2 directory.
 
     Raises:
-        ReplayError: the bag, a topic, or a joint is missing.
+        ReplayError: the bag, a topic, or a joint is missing, or a message is of a kind that tells
+            nothing about torques or goals.
     """
     try:
         high = importlib.import_module('rosbags.highlevel')
@@ -109,132 +74,201 @@ def read_bag(bag: Path, spec: PolicySpec, topics: Topics) -> Recording:
         raise ReplayError(
             f"rosbags is not usable ({error}); install it with pip install 'sac_ros[mcap]'"
         ) from error
-    recording = Recording(Series(), Series(), Series())
-    take = {
-        topics.state: lambda message, time: _take_state(recording, spec, message, time),
-        topics.command: lambda message, time: _take_command(recording, spec, message, time),
-        topics.goal: lambda message, time: _put(
-            recording.goal, time, [message.point.x, message.point.y, message.point.z]
-        ),
-    }
+    if not bag.exists():
+        raise ReplayError(f'cannot read {bag}: it does not exist')
+    recording = Recording()
+    store = types.get_typestore(types.Stores.ROS2_JAZZY)
+    reader = _try(bag, lambda: high.AnyReader([bag], default_typestore=store).__enter__())
     try:
-        store = types.get_typestore(types.Stores.ROS2_JAZZY)
-        with high.AnyReader([bag], default_typestore=store) as reader:
-            there = {connection.topic for connection in reader.connections}
-            for needed in (topics.state, topics.command):
-                if needed not in there:
-                    raise ReplayError(
-                        f'{bag} has no topic {needed}; it has {", ".join(sorted(there))}'
-                    )
-            wanted = [c for c in reader.connections if c.topic in take]
-            for connection, time, raw in reader.messages(wanted):
-                take[connection.topic](reader.deserialize(raw, connection.msgtype), time)
-    except (high.AnyReaderError, OSError) as error:
-        raise ReplayError(f'cannot read {bag} as a rosbag2 directory: {error}') from error
+        found = {c.topic: c.msgtype for c in reader.connections}
+        goal_topic = topics.goal or next((t for t in GOAL_TOPICS if t in found), GOAL_TOPICS[0])
+        take = {
+            topics.state: _taker(STATES, found, topics.state),
+            topics.command: _taker(COMMANDS, found, topics.command),
+            goal_topic: _taker(GOALS, found, goal_topic) if goal_topic in found else _skip,
+        }
+        wanted = [connection for connection in reader.connections if connection.topic in take]
+        count = 0
+        for topic, message, time in _messages(bag, reader, wanted):
+            take[topic](recording, spec, message, time)
+            count += 1
+    finally:
+        reader.close()
+    expected = sum(connection.msgcount for connection in wanted)
+    if count < expected:
+        logger.warning('%s is damaged: %d of %d messages are readable', bag, count, expected)
     if topics.fixed_goal is not None and recording.state.times:
-        _put(recording.goal, recording.state.times[0], topics.fixed_goal)
-    _fill_velocities(recording.state, spec.n_action)
+        recording.goal.put(recording.state.times[0], topics.fixed_goal)
+    fill_velocities(recording.state, spec.n_action)
     return recording
 
 
-def transitions(
-    recording: Recording, spec: PolicySpec, reward: Reward
-) -> list[tuple[int, Transition, bool]]:
-    """Cut a recording into (stamp [ns], transition, truncated), one for each control period.
-
-    An episode breaks off where a joint state or command is late, and where the goal changes.
-    """
-    state, command, goal = recording.state, recording.command, recording.goal
-    if not (state.times and command.times):
-        return []
-    period = round(spec.control_period * 1e9)
-    late = STALE_STATE * spec.control_period
-    limit, offset = np.array(spec.torque_limit), np.array(spec.torque_offset)
-    found: list[tuple[int, Transition, bool]] = []
-    previous, going = np.zeros(spec.n_action), False
-    start, end = max(state.times[0], command.times[0]), state.times[-1]
-    for time in range(start, end - period + 1, period):
-        after = time + period
-        aim, new_aim = goal.at(time), goal.at(after)
-        usable = max(state.age(time), state.age(after)) <= late
-        usable &= command.age(time) <= max(late, STALE_COMMAND)
-        if not usable or ('goal' in spec.slices() and aim is None):
-            going = _break_off(found, going)
-            continue
-        if not going:
-            previous = np.zeros(spec.n_action)
-        action = np.clip((command.mean(time, after) - offset) / limit, -1, 1)
-        before = _observe(spec, state.at(time), aim, previous)
-        following = _observe(spec, state.at(after), aim, action)
-        step = Transition(before, action, reward(before, action, following), False, following)
-        found.append((time, step, False))
-        previous, going = action, True
-        if aim is not None and (new_aim is None or (aim != new_aim).any()):
-            going = _break_off(found, going)
-    _break_off(found, going)
-    return found
+def _try(bag: Path, work: Callable[[], Any]) -> Any:
+    """Do something with a bag; whatever fails in it is one line with the remedy."""
+    try:
+        return work()
+    except Exception as error:  # a broken file fails in any way
+        text = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise ReplayError(
+            f'cannot read {bag} as a rosbag2 recording ({text}); for one that was broken off try '
+            f'`ros2 bag reindex {bag}`'
+        ) from error
 
 
-def _break_off(found: list[tuple[int, Transition, bool]], going: bool) -> bool:
-    """Mark the last step as truncated if an episode was going on; none is afterwards."""
-    if going:
-        stamp, transition, _ = found[-1]
-        found[-1] = (stamp, transition, True)
-    return False
+def _messages(bag: Path, reader: Any, wanted: list[Any]) -> Iterator[tuple[str, Any, int]]:
+    """Yield topic, message and time [ns], in the order of time."""
+    raw = iter(reader.messages(wanted))
+    while True:
+        item = _try(bag, lambda: next(raw, None))
+        if item is None:
+            return
+        connection, time, data = item
+        message = _try(bag, partial(reader.deserialize, data, connection.msgtype))
+        yield connection.topic, message, time
 
 
-def _observe(
-    spec: PolicySpec, state: Vector | None, goal: Vector | None, previous: Vector
-) -> Vector:
-    n, observation = spec.n_action, np.zeros(spec.n_observation)
-    parts = {'previous_action': previous}
-    if state is not None:
-        parts |= {'joint_position': state[:n], 'joint_velocity': state[n:]}
-    if goal is not None:
-        parts['goal'] = goal
-    for name, where in spec.slices().items():
-        if name not in parts:
-            raise ReplayError(
-                f'a bag does not tell the observation {name!r}; it tells {", ".join(parts)}'
-            )
-        observation[where] = parts[name]
-    return observation
+Taker = Callable[[Recording, PolicySpec, Any, int], None]
 
 
-def _put(series: Series, time: int, value: Any) -> None:
-    series.times.append(time)
-    series.values.append(np.array(value, np.float64))
+def _skip(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+    """Take nothing."""
+
+
+def _taker(takers: dict[str, Taker], found: dict[str, str], topic: str) -> Taker:
+    """Return what reads the messages of a topic."""
+    if topic not in found:
+        raise ReplayError(f'the bag has no topic {topic}; it has {", ".join(sorted(found))}')
+    if found[topic] not in takers:
+        raise ReplayError(
+            f'topic {topic} holds {found[topic]}, which cannot be used; it must be one of '
+            f'{", ".join(takers)}'
+        )
+    return takers[found[topic]]
 
 
 def _take_state(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
     """Joints are found by name; a message about other joints is passed over."""
-    index = {name: i for i, name in enumerate(message.name)}
-    if not set(spec.joint_names) <= set(index):
+    order = _order(message.name, spec)
+    if order is None:
         return
-    order = [index[name] for name in spec.joint_names]
-    position = np.array(message.position, np.float64)[order]
-    velocity = np.array(message.velocity, np.float64)
-    velocity = velocity[order] if len(velocity) == len(index) else np.full(len(order), np.nan)
-    if np.isfinite(position).all():
-        _put(recording.state, time, np.concatenate([position, velocity]))
+    position, velocity = _values(message.position), _values(message.velocity)
+    if len(position) != len(message.name):
+        recording.skipped['joint states without a position for each joint'] += 1
+        return
+    position = position[order]
+    complete = len(velocity) == len(message.name)
+    velocity = velocity[order] if complete else np.full(len(order), np.nan)
+    if not np.isfinite(position).all():
+        recording.skipped['joint states with positions that are not finite'] += 1
+        return
+    recording.state.put(time, np.concatenate([position, velocity]))
 
 
-def _take_command(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+def _take_array(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
     """The array has no names: its order is that of the specification."""
-    if len(message.data) != spec.n_action:
+    _put_torque(recording, spec, message.data, time)
+
+
+def _take_effort(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+    """Torques of a JointState, by name; a message about other joints is passed over."""
+    order = _order(message.name, spec)
+    if order is not None:
+        _put_torque(recording, spec, _efforts(message.effort, message.name)[order], time)
+
+
+def _take_trajectory(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+    """A trajectory replaces the rest of the one before; each point holds from its time on."""
+    order = _order(message.joint_names, spec)
+    if order is None:
+        return
+    recording.command.cut(time)
+    for point in message.points:
+        delay = point.time_from_start.sec * 10**9 + point.time_from_start.nanosec
+        torque = _efforts(point.effort, message.joint_names)[order]
+        _put_torque(recording, spec, torque, time + delay)
+
+
+def _put_torque(recording: Recording, spec: PolicySpec, torque: Any, time: int) -> None:
+    if len(torque) != spec.n_action:
         raise ReplayError(
-            f'a command in the bag has {len(message.data)} torques, the robot has '
+            f'a command in the bag has {len(torque)} torques, the robot has '
             f'{spec.n_action} joints {spec.joint_names}'
         )
-    if np.isfinite(message.data).all():
-        _put(recording.command, time, message.data)
+    if np.isfinite(torque).all():
+        recording.command.put(time, torque)
+    else:
+        recording.skipped['commands that are not finite'] += 1
 
 
-def _fill_velocities(state: Series, n: int) -> None:
-    """Where a driver reports no velocity, take the slope of the positions."""
-    if len(state.times) < 2 or np.isfinite(np.array(state.values)).all():
+def _efforts(effort: Any, names: Any) -> Vector:
+    if len(effort) != len(names):
+        raise ReplayError(
+            f'a command in the bag has {len(effort)} efforts for {len(names)} joints; positions '
+            'and velocities are not torques: record the topic that carries the torques'
+        )
+    return _values(effort)
+
+
+def _take_point(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+    _put_goal(recording, spec, [message.x, message.y, message.z], time)
+
+
+def _take_pose(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+    """A goal with orientation, of which a policy that reaches points needs the position alone."""
+    p, q = message.position, message.orientation
+    if 'goal_orientation' not in spec.slices():
+        _put_goal(recording, spec, [p.x, p.y, p.z], time)
         return
-    values, seconds = np.array(state.values), np.array(state.times) * 1e-9
-    slope = np.gradient(values[:, :n], seconds - seconds[0], axis=0)
-    values[:, n:] = np.where(np.isfinite(values[:, n:]), values[:, n:], slope)
-    state.values = list(values)
+    quaternion = _values([q.x, q.y, q.z, q.w])
+    length = float(np.linalg.norm(quaternion))
+    if not abs(length - 1) <= UNIT:
+        raise ReplayError(f'a goal in the bag has a quaternion of length {length:g}, must be 1')
+    quaternion *= np.copysign(1 / length, q.w)  # q and -q are the same orientation
+    _put_goal(recording, spec, [p.x, p.y, p.z, *quaternion], time)
+
+
+def _put_goal(recording: Recording, spec: PolicySpec, goal: list[float], time: int) -> None:
+    if np.isfinite(goal).all():
+        recording.goal.put(time, goal)
+    else:
+        recording.skipped['goals that are not finite'] += 1
+
+
+def _stamped(take: Taker, part: str) -> Taker:
+    """Return what reads a goal inside a message with a header."""
+
+    def stamped(recording: Recording, spec: PolicySpec, message: Any, time: int) -> None:
+        frame = message.header.frame_id
+        if spec.base_frame and frame not in ('', spec.base_frame):
+            raise ReplayError(
+                f'a goal in the bag is in frame {frame!r}, must be in {spec.base_frame!r}'
+            )
+        take(recording, spec, getattr(message, part), time)
+
+    return stamped
+
+
+STATES: dict[str, Taker] = {'sensor_msgs/msg/JointState': _take_state}
+COMMANDS: dict[str, Taker] = {
+    'std_msgs/msg/Float64MultiArray': _take_array,
+    'sensor_msgs/msg/JointState': _take_effort,
+    'trajectory_msgs/msg/JointTrajectory': _take_trajectory,
+}
+GOALS: dict[str, Taker] = {
+    'geometry_msgs/msg/PointStamped': _stamped(_take_point, 'point'),
+    'geometry_msgs/msg/PoseStamped': _stamped(_take_pose, 'pose'),
+    'geometry_msgs/msg/Point': _take_point,
+    'geometry_msgs/msg/Pose': _take_pose,
+}
+
+
+def _order(names: Any, spec: PolicySpec) -> list[int] | None:
+    """Return where each joint of the robot lies among names; None unless all are there."""
+    index = {name: i for i, name in enumerate(names)}
+    if not set(spec.joint_names) <= set(index):
+        return None
+    return [index[name] for name in spec.joint_names]
+
+
+def _values(numbers: Any) -> Vector:
+    return np.array(numbers, np.float64)
