@@ -1,7 +1,7 @@
-"""Seeds of episodes: training and evaluation never share one.
+"""Seeds of episodes: training, evaluation and report never share one.
 
-Seeds are divided into blocks of `SEED_STRIDE`. Block 1 belongs to evaluation; the seed of a run
-selects another block, in which the run stays however many episodes it takes.
+Seeds are divided into blocks of `SEED_STRIDE`. Blocks 1 and 2 belong to evaluation and report; the
+seed of a run selects another block, in which the run stays however many episodes it takes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from sac_ros.errors import ConfigError
 
 SEED_STRIDE = 10**6  # seeds in a block
-_EVALUATION_BLOCK = 1
+_EVALUATION, _REPORT = 1, 2  # blocks
 
 
 def training_seed(seed: int, episode: int) -> int:
@@ -19,7 +19,7 @@ def training_seed(seed: int, episode: int) -> int:
         seed: of the run, at least 0.
         episode: number of the episode in the run, from 0; after SEED_STRIDE episodes they recur.
     """
-    block = seed if seed < _EVALUATION_BLOCK else seed + 1
+    block = seed if seed < _EVALUATION else seed + _REPORT
     return block * SEED_STRIDE + episode % SEED_STRIDE
 
 
@@ -29,6 +29,19 @@ def evaluation_seed(episode: int) -> int:
     Raises:
         ConfigError: there are no such episodes, only SEED_STRIDE.
     """
+    return _seed_in(_EVALUATION, episode)
+
+
+def report_seed(episode: int) -> int:
+    """Return the seed of an episode from which the report judges the critics.
+
+    Raises:
+        ConfigError: there are no such episodes, only SEED_STRIDE.
+    """
+    return _seed_in(_REPORT, episode)
+
+
+def _seed_in(block: int, episode: int) -> int:
     if not 0 <= episode < SEED_STRIDE:
         raise ConfigError(f'an evaluation has at most {SEED_STRIDE:,} episodes')
-    return _EVALUATION_BLOCK * SEED_STRIDE + episode
+    return block * SEED_STRIDE + episode

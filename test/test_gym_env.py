@@ -290,8 +290,9 @@ class Plain(gymnasium.Env):
         ended = self.k == self.length
         return self.np_random.normal(size=1), -float(action[0] ** 2), False, ended, {}
 
-gymnasium.register('Plain-v0', Plain)
-gymnasium.register('arm/Plain-v0', Plain)
+for name in ('Plain-v0', 'arm/Plain-v0'):
+    gymnasium.registry.pop(name, None)
+    gymnasium.register(name, Plain)
 """
 FEW = (
     '--steps', '30', '--learning_starts', '10', '--gradient_steps', '1', '--eval_every', '20',

@@ -306,9 +306,7 @@ def test_joint_states_without_positions_are_left_out(tmp_path, caplog):
     np.testing.assert_allclose(got.observation[:, 0], 5e-3 * np.arange(20), atol=1e-6)
     assert not episode.any()
     assert '2 joint states without a position for each joint, 1 joint states with' in caplog.text
-    with pytest.raises(
-        ReplayError, match=r'0 joint states.*skipped: 101 joint states with'
-    ):
+    with pytest.raises(ReplayError, match=r'0 joint states.*skipped: 101 joint states with'):
         silent = [(t, topic, joint_state(JOINTS, (), (1, 1))) for t, topic, _ in states()]
         imported(tmp_path / 'none', [*silent, POINT, *TORQUES])
 

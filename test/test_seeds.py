@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from sac_ros.errors import ConfigError
-from sac_ros.seeds import SEED_STRIDE, evaluation_seed, training_seed
+from sac_ros.seeds import SEED_STRIDE, evaluation_seed, report_seed, training_seed
 
 RUNS = [0, 1, 2, 3, 999_999, 10**6, 10**6 + 1, 2**31 - 1]
 EPISODES = [0, 1, SEED_STRIDE - 1, SEED_STRIDE, 7 * SEED_STRIDE + 3, 10**9]
@@ -14,7 +14,7 @@ EPISODES = [0, 1, SEED_STRIDE - 1, SEED_STRIDE, 7 * SEED_STRIDE + 3, 10**9]
 def test_seeds_of_runs_and_of_evaluation_are_disjoint():
     """A block is an interval, so its ends decide."""
     evaluation = (evaluation_seed(0), evaluation_seed(SEED_STRIDE - 1))
-    blocks = [evaluation]
+    blocks = [evaluation, (report_seed(0), report_seed(SEED_STRIDE - 1))]
     for run in RUNS:
         seeds = [training_seed(run, episode) for episode in EPISODES]
         blocks.append((training_seed(run, 0), training_seed(run, SEED_STRIDE - 1)))
@@ -33,3 +33,5 @@ def test_episodes_of_a_run_and_of_an_evaluation_differ():
 def test_an_evaluation_stays_in_its_block(episode):
     with pytest.raises(ConfigError, match='at most 1,000,000 episodes'):
         evaluation_seed(episode)
+    with pytest.raises(ConfigError, match='at most 1,000,000 episodes'):
+        report_seed(episode)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from sac_ros.envs.env import ArmEnv
 from sac_ros.errors import EnvError, SacRosError
-from sac_ros.evaluation import FIRST_SEED, Act, onnx_action
+from sac_ros.evaluation import Act, onnx_action
 from sac_ros.policy import OnnxPolicy
 from sac_ros.report.data import links_of, rounded
 from sac_ros.report.run import Learner, Run
+from sac_ros.seeds import evaluation_seed
 
 EPISODES = 12  # the first ones of an evaluation
 AT_LIMIT = 0.99  # share of the torque limit from which a torque counts as at it
@@ -103,7 +104,7 @@ def _policy(run: Run, learner: Learner) -> tuple[Act, str]:
 
 def record(env: ArmEnv, act: Act, number: int) -> Episode:
     """Run an episode of an evaluation to its end and return what happened."""
-    observation, _ = env.reset(seed=FIRST_SEED + number)
+    observation, _ = env.reset(seed=evaluation_seed(number))
     points, position = [links_of(env.arm)], [env.arm.position]
     goals, torque, total = [np.array(env.goal)], [], 0.0
     terminated = truncated = False

@@ -25,13 +25,13 @@ from sac_ros.errors import SacRosError
 from sac_ros.networks import sample_action
 from sac_ros.report.data import rounded
 from sac_ros.report.run import Learner, Run
+from sac_ros.seeds import report_seed
 
 TAIL_WEIGHT = 0.01
 EPISODES = 6
 COUNTED = 80  # states of an episode that are compared, at most
 MAX_TAIL = 500  # steps
 SHOWN = 300  # points of the scatter
-FIRST_SEED = 2_000_000  # apart from training and evaluation
 
 
 class Comparison(NamedTuple):
@@ -158,7 +158,7 @@ def _roll_out(
 ) -> list[list[_Step]]:
     """Run an episode in each environment, all in step, so that the networks see batches."""
     sac, draw = learner.sac, torch.Generator().manual_seed(0)
-    seen = [env.reset(seed=FIRST_SEED + i)[0] for i, env in enumerate(envs)]
+    seen = [env.reset(seed=report_seed(i))[0] for i, env in enumerate(envs)]
     recorded: list[list[_Step]] = [[] for _ in envs]
     running = list(range(len(envs)))
     for _ in range(steps):
