@@ -42,7 +42,7 @@ class GuardLink:
         """
         self.reason, self._timeout = '', robot.command_timeout
         self._heard, self._sent = -math.inf, -math.inf
-        self._was_silent, self._checked = False, -math.inf  # last call of `fault` [s]
+        self._checked = -math.inf  # last call of `fault` [s]
         self._node, self._session = node, robot.session
         self._torque, self._fallback = (
             _Command(robot.session, n) for n in (robot.spec.n_action, 0)
@@ -80,17 +80,16 @@ class GuardLink:
     def fault(self, now: float) -> str:
         """Return why motion must end, '' if it may go on; call this every few milliseconds.
 
-        Silence must show in two calls running: in between, heartbeats that were waiting while this
-        process itself was held up have been handled.
+        A time for which this process itself was held up, so that heartbeats are still waiting,
+        does not count as silence.
         """
         held_up = now - self._checked - HEARTBEAT_PERIOD
         if HEARTBEAT_PERIOD < held_up < math.inf:
-            self._heard += held_up  # this process was held up, not the guard
+            self._heard += held_up
         self._checked = now
-        before, self._was_silent = self._was_silent, self.is_silent(now)
-        if self._was_silent and now - self._told > RETRY_PERIOD:
-            self._tell(now)
-        if before and self._was_silent:
+        if self.is_silent(now):
+            if now - self._told > RETRY_PERIOD:
+                self._tell(now)
             return f'{NAME} is silent'
         return f'{NAME}: {self.reason}' if self.reason else ''
 

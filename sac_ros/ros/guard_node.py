@@ -53,6 +53,7 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         config = declare(self, GuardConfig)
         self._guard: EffortGuard | None = None  # None while idle
         self._session = -1
+        self._pending: list[tuple[float, JointState]] = []  # arrival [s], state to be read
         self._commands: Publisher[Float64MultiArray] | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._heartbeats = self.create_publisher(String, '~/heartbeat', UNRELIABLE)
@@ -98,12 +99,18 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         self.get_logger().info(f'guards {", ".join(robot.spec.joint_names)}')
 
     def _on_joint_state(self, message: JointState) -> None:
-        if self._guard is None or not self._reader.is_new(message):
-            return
-        try:
-            self._guard.take_state(time.monotonic(), *self._reader.read(message))
-        except SpecMismatch as error:
-            self._guard.reject_state(str(error))
+        """Keep a state for the pause after the next command, which waits for nothing."""
+        self._pending.append((time.monotonic(), message))
+
+    def _read_states(self) -> None:
+        pending, self._pending = self._pending, []
+        for arrival, message in pending:
+            if self._guard is None or not self._reader.is_new(message):
+                continue
+            try:
+                self._guard.take_state(arrival, *self._reader.read(message))
+            except SpecMismatch as error:
+                self._guard.reject_state(str(error))
 
     def _on_command(self, message: Float64MultiArray) -> None:
         values = np.array(message.data)
@@ -114,11 +121,13 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         # Held up since then, this process must not publish what is late by now.
         if safe is not None and self._guard.is_timely(time.monotonic(), stamp):
             self._publish(safe)
+        self._read_states()
 
     def _on_watchdog(self) -> None:
         for listener in self._listeners:
             listener.look()
         self.handle_requests()
+        self._read_states()
         if self._guard is not None:
             torque = self._guard.check(time.monotonic())
             if torque is not None:

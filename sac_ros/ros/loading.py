@@ -46,10 +46,10 @@ class PolicyNodeConfig(Checked):
     )
     guard: bool = setting(False, 'send commands through effort_guard, a process of its own')
     guard_timeout: float = setting(
-        0.012,
+        0.01,
         'age [s] at which effort_guard replaces a command by the fallback, and silence of '
         'effort_guard that is a fault',
-        0.01,
+        0.008,
         1,
     )
     safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
