@@ -216,7 +216,7 @@ def test_nan_can_end_an_episode(caplog):
 @pytest.mark.parametrize(
     ('dt', 'period', 'warns'),
     [(0.05, 0.05, 0), (None, 1.0, 0), (-0.05, 1.0, 1), (lambda: 0.05, 1.0, 1), ('a', 1.0, 1)],
-    ids=str,
+    ids=['number', 'None', 'negative', 'method', 'text'],
 )
 def test_the_control_period_is_a_positive_dt(caplog, dt, period, warns):
     env = Counter()
