@@ -51,9 +51,9 @@ setup(
     package_data={NAME: ['models/*', '*.cpp', 'report/page/*']},
     data_files=DATA,
     python_requires='>=3.10',
-    install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.20'],
+    install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.17'],
     extras_require={
-        'train': ['torch>=2.10', 'onnx>=1.21', 'onnxscript', 'rich'],
+        'train': ['torch>=2.10', 'onnx>=1.21', 'rich'],
         'minari': ['minari>=0.5.4', 'h5py', 'pillow'],
         'report': ['plotly>=6'],
         'mcap': ['rosbags>=0.11.9'],

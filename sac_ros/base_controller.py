@@ -11,13 +11,14 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sac_ros.clearance import Clearance
 from sac_ros.config import ControllerConfig
 from sac_ros.errors import ConfigError
-from sac_ros.features import SQUARE, Kinematics, apply_matrices, apply_matrix, rotation_error
+from sac_ros.features import SQUARE, Kinematics, apply_matrix, apply_transposed, rotation_error
 from sac_ros.safety import SafetyConfig
 from sac_ros.spec import BarredInterval, Chain, PolicySpec
 
@@ -78,12 +79,15 @@ class BaseController(nn.Module):
     speed: Tensor
     mass: Tensor
     center: Tensor
-    gravity: Tensor
+    weight: Tensor
     inertia: Tensor
     damping: Tensor
     friction: Tensor
     placement: Tensor
-    slides: Tensor
+    beyond: Tensor
+    base_origin: Tensor
+    across: Tensor
+    turn_left: Tensor
     identity3: Tensor
     identity6: Tensor
     barred_lower: Tensor
@@ -126,6 +130,10 @@ class BaseController(nn.Module):
         speed = torch.tensor(spec.velocity_limit)
         speed = torch.where(torch.isfinite(speed), speed, torch.full((n,), USUAL_SPEED))
         limited = torch.isfinite(lower) & torch.isfinite(upper)
+        center = np.pad(dynamics.center[1:], ((0, 0), (0, 1)), constant_values=1)[:, :, None]
+        weight = np.zeros((4, 6))  # from a point (x, y, z, 1) to moment and force of gravity there
+        weight[:3, :3], weight[3, 3:] = np.cross(np.eye(3), dynamics.gravity), dynamics.gravity
+        axis = chain.rotation[0] @ chain.axis[0]  # of the first joint, in the base frame
         values = {
             'limit': limit,
             'lower': torch.where(limited, lower + margin, torch.full((n,), -FAR)),
@@ -133,14 +141,17 @@ class BaseController(nn.Module):
             'middle': torch.where(limited, (lower + upper) / 2, torch.zeros(n)),
             'half_range': torch.where(limited, (upper - lower) / 2, torch.full((n,), FAR)),
             'speed': config.speed * speed,
-            'mass': torch.tensor(dynamics.mass[1:], dtype=torch.float32),
-            'center': torch.tensor(dynamics.center[1:], dtype=torch.float32),
-            'gravity': torch.tensor(dynamics.gravity, dtype=torch.float32),
+            'mass': torch.tensor(dynamics.mass[1:, None], dtype=torch.float32),  # (c, 1)
+            'center': torch.tensor(center, dtype=torch.float32),  # (c, 4, 1)
+            'beyond': torch.ones(len(center), len(center)).triu(),  # links that a joint carries
+            'weight': torch.tensor(weight, dtype=torch.float32),
             'inertia': torch.tensor(dynamics.inertia, dtype=torch.float32),
             'damping': torch.tensor(dynamics.damping, dtype=torch.float32),
             'friction': torch.tensor(dynamics.friction, dtype=torch.float32),
             'placement': torch.tensor(chain.placement(n), dtype=torch.float32),  # (n, c)
-            'slides': torch.tensor(chain.prismatic),
+            'base_origin': torch.tensor(chain.translation[0], dtype=torch.float32),
+            'across': torch.tensor(np.eye(3) - np.outer(axis, axis), dtype=torch.float32),
+            'turn_left': torch.tensor(np.cross(axis, np.eye(3)), dtype=torch.float32),
             'identity3': torch.eye(3),
             'identity6': torch.eye(6),
         }
@@ -194,25 +205,26 @@ class BaseController(nn.Module):
         wanted = self.k_position_gain * error
         if 'goal_velocity' in self.slices:
             wanted = wanted + observation[:, self.slices['goal_velocity']]
-        jacobian = place.jacobian
+        jacobian_t = place.jacobian_t  # (B, n, m)
         if error.shape[1] == 6:
-            jacobian = torch.cat((jacobian, place.turning), dim=1)
+            jacobian_t = torch.cat((jacobian_t, place.turning_t), dim=2)
         share = ((position - self.middle) / self.half_range).clamp(-1, 1)
         z = -self.k_centering * self.speed * share**3
         low, high = self._rate_limits(position)
-        free = torch.ones_like(position)
         away, least = torch.zeros_like(position), torch.full_like(position[:, :1], -1e6)
         if self.clearance is not None:
             gap, away = self.clearance(place)
             # The gap may not shrink faster than in proportion to what is left of it.
             least = -self.k_braking * (gap - self.k_clearance)
             z = z + self.k_repulsion * (self.k_clearance_range - gap).clamp(min=0) * away
-        rate, direction = z, torch.zeros_like(position)
-        for _ in range(self.config.passes):
-            part = jacobian * free[:, None]
-            part = part - apply_matrix(part, direction)[:, :, None] * direction[:, None]
-            rest = wanted - apply_matrix(jacobian, rate)
-            rate = rate + apply_matrix(part.transpose(1, 2), self._damped_solve(part, rest))
+        rate, part, free, direction = z, jacobian_t, torch.ones_like(z), torch.zeros_like(z)
+        for i in range(self.config.passes):
+            if i > 0:  # blocked joints and the direction of collision are taken out
+                part = jacobian_t * free.unsqueeze(2)
+                along = apply_transposed(part, direction).unsqueeze(1)
+                part = part - direction.unsqueeze(2) * along
+            rest = wanted - apply_transposed(jacobian_t, rate)
+            rate = rate + apply_matrix(part, self._damped_solve(part, rest))
             over = (rate / self.speed).abs().amax(1, keepdim=True).clamp(min=1)
             rate, wanted = rate / over, wanted / over
             blocked = (rate < low) | (rate > high)
@@ -249,15 +261,13 @@ class BaseController(nn.Module):
         The arc is the way round that the first joint's limits allow, and it leads around the
         base instead of through it. Close to the axis, where it is not defined, the error stays.
         """
-        axis = place.axes[:, 0]
-        arm = place.tip - place.origins[:, 0]
-        arm = arm - (arm * axis).sum(1, keepdim=True) * axis  # (B, 3) from the axis to the tip
-        along = (error * axis).sum(1, keepdim=True) * axis
+        arm = (place.tip - self.base_origin) @ self.across  # (B, 3) from the axis to the tip
+        along = error - error @ self.across
         goal = arm + error - along  # (B, 3) from the axis to the goal
         radius = (arm.square().sum(1, keepdim=True) + SQUARE).sqrt()
         far = (goal.square().sum(1, keepdim=True) + SQUARE).sqrt()
         outward = arm / radius
-        sideward = torch.linalg.cross(axis, outward)
+        sideward = outward @ self.turn_left
         sine = (goal * sideward).sum(1, keepdim=True)
         cosine = (goal * outward).sum(1, keepdim=True)
         angle = self._way(_atan2(sine, cosine), position, self.first)  # (B, 1) [rad]
@@ -283,12 +293,13 @@ class BaseController(nn.Module):
             costs.append(way.abs() + 100 * beyond + 0.05 * (end - self.middle[joint] - 0.1).abs())
         return torch.where(costs[1] < costs[0], other, angle)
 
-    def _damped_solve(self, jacobian: Tensor, wanted: Tensor) -> Tensor:
+    def _damped_solve(self, jacobian_t: Tensor, wanted: Tensor) -> Tensor:
         """Return (J J^T + lambda^2 I)^-1 v, (B, m), by Gauss-Jordan elimination."""
-        size = jacobian.shape[1]
+        size = jacobian_t.shape[2]
         identity = self.identity3 if size == 3 else self.identity6
-        square = jacobian @ jacobian.transpose(1, 2) + self.k_ik_damping**2 * identity
-        system = torch.cat((square, wanted[:, :, None]), dim=2)  # (B, m, m+1)
+        square = (jacobian_t.unsqueeze(3) * jacobian_t.unsqueeze(2)).sum(1)
+        square = square + self.k_ik_damping**2 * identity
+        system = torch.cat((square, wanted.unsqueeze(2)), dim=2)  # (B, m, m+1)
         for i in range(size):
             pivot = system[:, i : i + 1] / system[:, i : i + 1, i : i + 1]
             column = system[:, :, i : i + 1] - identity[:, i : i + 1]
@@ -299,28 +310,28 @@ class BaseController(nn.Module):
         velocity = observation[:, self.slices['joint_velocity']]
         reach = 0.2 * torch.tanh(error[:, :3] / 0.2)
         force = self.k_stiffness * reach
-        torque = apply_matrix(place.jacobian.transpose(1, 2), force)
+        torque = apply_matrix(place.jacobian_t, force)
         if error.shape[1] == 6:
             moment = 0.1 * self.k_stiffness * torch.tanh(error[:, 3:])
-            torque = torque + apply_matrix(place.turning.transpose(1, 2), moment)
+            torque = torque + apply_matrix(place.turning_t, moment)
         return torque - self.inertia * self.k_velocity_gain * velocity
 
     def _gravity(self, place: Kinematics) -> Tensor:
         """Return the torque (B, n) [N·m] that holds the links against gravity."""
-        centers = place.origins + apply_matrices(place.links, self.center)  # (B, c, 3)
-        weight = self.mass[:, None]
-        mass = self.mass.flip(0).cumsum(0).flip(0)  # (c,) of the joint's link and all beyond
-        moment = (weight * centers).flip(1).cumsum(1).flip(1)  # (B, c, 3)
-        lever = moment - mass[:, None] * place.origins
-        turned = torch.linalg.cross(place.axes, lever)
-        slid = mass[:, None] * place.axes
-        columns = torch.where(self.slides[:, None], slid, turned)  # (B, c, 3)
-        return apply_matrix(-columns, self.gravity.expand(columns.shape[0], 3)) @ self.placement.T
+        centers = (place.frames @ self.center)[:, :, :, 0]  # (B, c, 4)
+        wrench = self.beyond @ (self.mass * centers @ self.weight)  # (B, c, 6)
+        torque: Tensor = -(place.screws * wrench).sum(2) @ self.placement.T
+        return torque
 
 
 def _atan2(sine: Tensor, cosine: Tensor) -> Tensor:
-    """Return the angle [rad] in float32: ONNX Runtime has no arctangent of float64."""
-    return torch.atan2(sine.float(), cosine.float()).to(sine.dtype)
+    """Return the angle [rad], zero where both are.
+
+    Twice the arctangent of half the angle, in float32: ONNX Runtime has none of float64.
+    """
+    length = (sine.square() + cosine.square() + SQUARE**2).sqrt()
+    half = torch.where(cosine >= 0, sine / (length + cosine), (length - cosine) / sine)
+    return 2 * torch.atan(half.float()).to(sine.dtype)
 
 
 def _barred(intervals: Sequence[BarredInterval], n: int) -> dict[str, Tensor]:

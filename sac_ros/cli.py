@@ -141,6 +141,7 @@ def _train(options: argparse.Namespace) -> int:
     from sac_ros.training_result import final_episodes, finish
 
     trainer = Trainer(config)
+    trainer.check_export()
     report = TrainingReport(trainer)
 
     def interrupt(_: int, __: FrameType | None) -> None:

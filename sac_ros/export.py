@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +15,11 @@ from numpy.typing import NDArray
 from sac_ros.disk import write_atomically
 from sac_ros.errors import ExportError
 from sac_ros.networks import Policy
+from sac_ros.onnx_graph import to_onnx
 from sac_ros.policy import GOLDEN_KEY, INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
 from sac_ros.policy_file import sealed
 from sac_ros.spec import PolicySpec
 
-OPSET = 18
 N_RANDOM = 2_000
 N_GOLDEN = 8  # random observations, and as many extreme ones, whose torques go into the file
 
@@ -44,17 +40,11 @@ def export_policy(
         extreme observations, relative to the torque limit; it is in the metadata too.
 
     Raises:
-        ExportError: that difference is above MAX_PARITY; nothing is written.
+        ExportError: that difference is above MAX_PARITY, or the policy calls what has no
+            translation; nothing is written.
         StorageError: the disk fails; an older file is still there.
     """
-    model = _to_onnx(policy, spec)
-    parity = _parity(policy, spec, model.SerializeToString(), replayed)
-    if not parity <= MAX_PARITY:
-        raise ExportError(
-            f'ONNX Runtime and torch differ by {parity:.1e} of the torque limit, more than '
-            f'{MAX_PARITY:.0e}; nothing was written to {path}. Weights this large do not survive '
-            f'float32: train anew with a lower --sac.learning_rate'
-        )
+    model, parity = to_graph(policy, spec, replayed)
     metadata = {
         SPEC_KEY: spec.to_json(),
         PARITY_KEY: f'{parity:.3e}',
@@ -63,6 +53,25 @@ def export_policy(
     onnx.helper.set_model_props(model, metadata)
     write_atomically(path, sealed(model.SerializeToString()))
     return parity
+
+
+def to_graph(
+    policy: Policy, spec: PolicySpec, replayed: NDArray[np.float32]
+) -> tuple[onnx.ModelProto, float]:
+    """Return the graph of a policy, and its difference to the network as in `export_policy`.
+
+    Raises:
+        ExportError: the policy has no translation, or the difference is above MAX_PARITY.
+    """
+    model = to_onnx(policy, spec.n_observation, INPUT, OUTPUT)
+    parity = _parity(policy, spec, model.SerializeToString(), replayed)
+    if not parity <= MAX_PARITY:
+        raise ExportError(
+            f'ONNX Runtime and torch differ by {parity:.1e} of the torque limit, more than '
+            f'{MAX_PARITY:.0e}; nothing is written. Weights this large do not survive float32: '
+            'train anew with a lower --sac.learning_rate'
+        )
+    return model, parity
 
 
 def trial_observations(spec: PolicySpec, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -82,27 +91,6 @@ def trial_observations(spec: PolicySpec, rng: np.random.Generator) -> NDArray[np
     far = np.where(reach == 1, 10.0, 2 * reach)
     extreme = rng.choice([-1.0, 0.0, 1.0], (N_RANDOM, len(reach))) * far
     return np.concatenate((random, extreme)).astype(np.float32)
-
-
-def _to_onnx(policy: Policy, spec: PolicySpec) -> onnx.ModelProto:
-    example = torch.zeros(2, spec.n_observation)
-    batch = torch.export.Dim('batch')
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter('ignore')
-        program = torch.onnx.export(
-            policy,
-            (example,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: batch},),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise ExportError('torch.onnx.export returned nothing; is onnxscript installed?')
-    return program.model_proto
 
 
 def golden_json(observation: NDArray[np.float32], torque: NDArray[np.float32]) -> str:

@@ -22,76 +22,96 @@ class Kinematics(NamedTuple):
     """The tip in the base frame, and how it moves with the joints."""
 
     tip: Tensor  # (B, 3) [m]
-    jacobian: Tensor  # (B, 3, n) of the position [m/rad]
     rotation: Tensor  # (B, 3, 3)
-    turning: Tensor  # (B, 3, n), the Jacobian of the angular velocity
-    axes: Tensor  # (B, c, 3) axis of each joint of the chain
-    origins: Tensor  # (B, c, 3) [m] point on that axis
-    links: Tensor  # (B, c, 3, 3) rotation of what each joint carries
+    jacobian_t: Tensor  # (B, n, 3) transposed Jacobian of the position [m/rad]
+    turning_t: Tensor  # (B, n, 3), the same of the angular velocity
+    screws: Tensor  # (B, c, 6) per joint speed: angular velocity, and velocity at the origin
+    frames: Tensor  # (B, c, 4, 4) homogeneous transforms of what each joint carries
 
 
 class ForwardKinematics(nn.Module):
     """The tip of a serial chain and its Jacobian from joint positions, for batches.
 
-    Rodrigues' formula per joint; the geometric Jacobian's column is axis x (tip - origin).
+    By Rodrigues' formula the transform from one joint to the next is linear in the sine and the
+    cosine of the joint, so that one matrix product gives all of them. A joint turns the tip p by
+    w and moves it by v + w x p, where (w, v) is its screw.
     """
 
-    rotation: Tensor
-    translation: Tensor
+    steps: Tensor
+    rest: Tensor
     axis: Tensor
-    skew: Tensor
-    skew2: Tensor
-    prismatic: Tensor
+    end: Tensor
+    slide: Tensor
     placement: Tensor
 
     def __init__(self, chain: Chain, n_joints: int) -> None:
         super().__init__()
-        skew = np.cross(np.eye(3), chain.axis[:, None])  # (n, 3, 3): skew @ v = axis x v
+        n, fixed = len(chain.joint), np.zeros((len(chain.joint) + 1, 4, 4))
+        fixed[:, :3, :3], fixed[:, :3, 3], fixed[:, 3, 3] = chain.rotation, chain.translation, 1
+        skew = np.cross(np.eye(3), chain.axis[:, None])  # (c, 3, 3): skew @ v = axis x v
+        # Each transform is rest + sine * steps[0] + cosine * steps[1] + position * steps[2].
+        self.mimics = bool((chain.ratio != 1).any())
+        joints = np.arange(n) if self.mimics else chain.joint
+        steps = np.zeros((3, n if self.mimics else n_joints, n, 4, 4))
+        rest = np.tile(np.eye(4), (n, 1, 1))
+        for i, (joint, slides) in enumerate(zip(joints, chain.prismatic, strict=True)):
+            if slides:
+                steps[2, joint, i, :3, 3] = chain.axis[i]
+            else:
+                steps[0, joint, i, :3, :3] = skew[i]
+                steps[1, joint, i, :3, :3] = -skew[i] @ skew[i]
+                rest[i, :3, :3] += skew[i] @ skew[i]
+        steps, rest = fixed[:-1] @ steps, fixed[:-1] @ rest
+        self.slides = bool(chain.prismatic.any())
+        placement = chain.placement(n_joints)
+        self.complete = np.array_equal(placement, np.eye(n_joints))
         for name, value in (
-            ('rotation', chain.rotation),
-            ('translation', chain.translation),
-            ('axis', chain.axis),
-            ('skew', skew),
-            ('skew2', skew @ skew),
+            ('steps', steps[: 3 if self.slides else 2].reshape(-1, 16 * n)),
+            ('rest', rest.reshape(-1)),
+            ('axis', np.pad(chain.axis, ((0, 0), (0, 1)))[:, :, None]),  # (c, 4, 1)
+            ('end', fixed[-1]),
+            ('slide', chain.prismatic[:, None].astype(float)),
+            ('placement', placement),
         ):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
-        self.mimics, self.slides = bool((chain.ratio != 1).any()), chain.prismatic.tolist()
-        self.joint = list(range(len(chain.joint))) if self.mimics else chain.joint.tolist()
-        self.register_buffer('prismatic', torch.tensor(chain.prismatic))
-        placement = torch.tensor(chain.placement(n_joints), dtype=torch.float32)
-        self.register_buffer('placement', placement)
+        self.n = n
+
+    def frames(self, position: Tensor) -> Tensor:
+        """Map joint positions (B, n) [rad] to the frames (B, c, 4, 4) that the joints carry."""
+        if self.mimics:
+            position = position @ self.placement  # (B, c)
+        parts = [torch.sin(position), torch.cos(position), position][: 3 if self.slides else 2]
+        steps = torch.cat(parts, dim=1) @ self.steps + self.rest
+        first, *others = torch.split(steps.reshape(-1, self.n, 4, 4), 1, dim=1)
+        frames = [first]
+        for step in others:
+            frames.append(frames[-1] @ step)
+        return torch.cat(frames, dim=1)
+
+    def tip(self, position: Tensor) -> Tensor:
+        """Map joint positions (B, n) [rad] to the position of the tip (B, 3) [m]."""
+        tip: Tensor = (self.frames(position)[:, -1] @ self.end)[:, :3, 3]
+        return tip
 
     def forward(self, position: Tensor) -> Kinematics:
         """Map joint positions (B, n) [rad] to the tip and its Jacobian."""
-        if self.mimics:
-            position = position @ self.placement  # (B, c)
-        sine, cosine = torch.sin(position), torch.cos(position)
-        rotation = self.rotation[0].expand(position.shape[0], 3, 3)
-        origin = self.translation[0].expand(position.shape[0], 3)
-        origins, axes, links = [], [], []
-        identity = torch.eye(3, dtype=position.dtype, device=position.device)
-        for i, joint in enumerate(self.joint):
-            axis = rotation @ self.axis[i]  # (B, 3) in the base frame
-            origins.append(origin)
-            axes.append(axis)
-            if self.slides[i]:
-                origin = origin + axis * position[:, joint, None]
-            else:
-                s, c = sine[:, joint, None, None], cosine[:, joint, None, None]
-                rotation = rotation @ (identity + s * self.skew[i] + (1 - c) * self.skew2[i])
-            links.append(rotation)
-            origin = origin + rotation @ self.translation[i + 1]
-            rotation = rotation @ self.rotation[i + 1]
-        axis, anchor = torch.stack(axes, 1), torch.stack(origins, 1)
-        lever = origin[:, None] - anchor
-        columns = torch.where(self.prismatic[:, None], axis, torch.linalg.cross(axis, lever))
-        jacobian = self.placement @ columns  # (B, n, 3): joints off the chain move nothing
-        spin = torch.where(self.prismatic[:, None], torch.zeros_like(axis), axis)
-        turning = (self.placement @ spin).transpose(1, 2)
+        frames = self.frames(position)
+        tip_frame = frames[:, -1] @ self.end
+        tip = tip_frame[:, :3, 3]
+        axis = (frames @ self.axis)[:, :, :3, 0]
+        moment = torch.linalg.cross(frames[:, :, :3, 3], axis)
+        if self.slides:
+            moment = (1 - self.slide) * moment + self.slide * axis
+            axis = (1 - self.slide) * axis
+        velocity = moment + torch.linalg.cross(axis, tip[:, None])
         return Kinematics(
-            origin, jacobian.transpose(1, 2), rotation, turning, axis, anchor,
-            torch.stack(links, 1),
+            tip, tip_frame[:, :3, :3], self.of_joints(velocity), self.of_joints(axis),
+            torch.cat((axis, moment), dim=2), frames,
         )  # fmt: skip
+
+    def of_joints(self, rows: Tensor) -> Tensor:
+        """Put a row per joint of the chain (B, c, k) where that joint is, (B, n, k)."""
+        return rows if self.complete else self.placement @ rows
 
 
 class Features(nn.Module):
@@ -156,7 +176,7 @@ class Features(nn.Module):
             return observation
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
-        tip_velocity = apply_matrix(place.jacobian, velocity)
+        tip_velocity = apply_transposed(place.jacobian_t, velocity)
         features = [
             torch.sin(position),
             torch.cos(position),
@@ -165,7 +185,7 @@ class Features(nn.Module):
             place.tip / self.reach,
             tip_velocity,
         ]
-        lever = place.jacobian.transpose(1, 2) / self.reach  # (B, n, 3)
+        lever = place.jacobian_t / self.reach  # (B, n, 3)
         if 'goal' in self.slices:
             error = observation[:, self.slices['goal']] - place.tip
             coarse, fine = error / self.reach, torch.tanh(error / FINE)
@@ -185,9 +205,9 @@ def apply_matrix(matrix: Tensor, vector: Tensor) -> Tensor:
     return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
 
 
-def apply_matrices(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Return matrices (B, c, 3, 3) times vectors (c, 3), (B, c, 3)."""
-    return (matrices @ vectors[:, :, None]).squeeze(-1)
+def apply_transposed(matrix: Tensor, vector: Tensor) -> Tensor:
+    """Return the transpose of matrix (B, k, m) times vector (B, k), (B, m)."""
+    return (vector.unsqueeze(1) @ matrix).squeeze(1)
 
 
 def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
@@ -199,7 +219,7 @@ def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
     """
     turn, cosine = _relative_turn(quaternion, place)
     axes = place.rotation[:, :, :2].flatten(1)
-    return [axes, turn, cosine, apply_matrix(place.turning.transpose(1, 2), turn)]
+    return [axes, turn, cosine, apply_matrix(place.turning_t, turn)]
 
 
 def rotation_error(quaternion: Tensor, place: Kinematics) -> Tensor:

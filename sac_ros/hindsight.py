@@ -49,7 +49,7 @@ class Hindsight:
         n = len(batch.reward)
         reached = torch.from_numpy(np.ascontiguousarray(batch.next_observation[:, self._position]))
         with torch.no_grad():
-            tip = self._kinematics(reached).tip.numpy()
+            tip = self._kinematics.tip(reached).numpy()
         old = batch.next_observation[:, self._goal]
         spread = np.geomspace(NEAREST, FARTHEST, 64)[rng.integers(0, 64, (n, 1))]
         about = tip + spread * rng.standard_normal((n, 3))

@@ -38,7 +38,7 @@ from sac_ros.errors import CheckpointError, ConfigError, EnvError, SpecMismatch
 from sac_ros.evaluation import Evaluation, evaluate
 from sac_ros.experience import Experience
 from sac_ros.exploration import Exploration
-from sac_ros.export import export_policy
+from sac_ros.export import export_policy, to_graph
 from sac_ros.hindsight import Hindsight
 from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
 from sac_ros.sac import SAC, Metrics
@@ -249,6 +249,11 @@ class Trainer:
         noise = self._assess_noise.to(self.config.device)
         q, entropy = self.sac.assess(self.state, row, noise)
         return float(q), float(entropy)
+
+    def check_export(self) -> None:
+        """Raise ExportError if the policy could not be exported; called before training."""
+        policy, nothing = self.sac.policy(self.state), np.zeros((0, self.spec.n_observation))
+        to_graph(policy, self.spec, nothing.astype(np.float32))
 
     def export(self, path: Path | None = None, state: LearnerState | None = None) -> float:
         """Write the mean policy to a file and return its difference to the network.

@@ -50,6 +50,7 @@ FLOORS = {
         'exploration',
         'hindsight',
         'export',
+        'onnx_graph',
         'checkpoint',
         'controller',
         'simulator',

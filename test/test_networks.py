@@ -39,14 +39,16 @@ def test_tip_and_jacobian_agree_with_mujoco(kind, tmp_path):
         arm.reset(position)
         mujoco.mj_jacBody(arm.model, arm.data, wanted, wanted_turning, body)
         assert np.abs(place.tip[i].numpy() - arm.tip_position).max() < 1e-6
-        assert np.abs(place.jacobian[i].numpy() - wanted).max() < 1e-5
+        assert np.abs(place.jacobian_t[i].numpy().T - wanted).max() < 1e-5
         assert np.abs(place.rotation[i].numpy() - arm.tip_rotation).max() < 1e-6
-        assert np.abs(place.turning[i].numpy() - wanted_turning).max() < 1e-5
-        # Any point of an axis may be its origin.
-        off = np.cross(place.origins[i].numpy() - arm.joint_places, place.axes[i].numpy())
-        assert np.abs(off).max() < 1e-5
+        assert np.abs(place.turning_t[i].numpy().T - wanted_turning).max() < 1e-5
+        frames = place.frames[i].numpy()
         carried = arm.data.xmat[carriers].reshape(-1, 3, 3)
-        assert np.abs(place.links[i].numpy() - carried).max() < 1e-5
+        assert np.abs(frames[:, :3, :3] - carried).max() < 1e-5
+        assert (frames[:, 3] == [0, 0, 0, 1]).all()
+        turning, moving = np.split(place.screws[i].numpy(), 2, axis=1)
+        at_tip = moving + np.cross(turning, arm.tip_position)
+        assert np.abs(at_tip.T - wanted).max() < 1e-5
 
 
 def test_features_of_an_arm_are_bounded_whatever_a_sensor_says():

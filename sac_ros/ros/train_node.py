@@ -138,6 +138,7 @@ def train() -> None:
         executor.spin_once(timeout_sec=0)
         node.show(time.monotonic())
 
+    node.trainer.check_export()
     logger.info(f'training {config.env} in {config.run_dir} from step {node.trainer.step}')
     if node.trainer.run(on_step, lambda: stop.requested):
         result = finish(node.trainer)

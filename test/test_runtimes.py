@@ -1,0 +1,95 @@
+"""Exported policies give the same torques with the oldest ONNX Runtime that is supported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from policy_files import linear_policy, reach_spec, save
+
+from sac_ros.base_controller import make_controller
+from sac_ros.config import ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.envs.env import make_problem
+from sac_ros.export import export_policy, trial_observations
+from sac_ros.policy import OLDEST_RUNTIME, OnnxPolicy
+from sac_ros.sac import SAC
+
+ROOT = Path(__file__).resolve().parents[1]
+# Made once, where the checkout is.
+OLDEST = ROOT / f'.venv-onnxruntime-{OLDEST_RUNTIME}'
+PACKAGES = [f'onnxruntime=={OLDEST_RUNTIME}.*', 'numpy<2']
+RUN = """
+import json, sys
+import numpy as np
+import onnxruntime
+from sac_ros.policy import OnnxPolicy
+policy, observations = OnnxPolicy(sys.argv[1]), np.load(sys.argv[2])
+torques = [policy(observation).tolist() for observation in observations]
+print(json.dumps({'version': onnxruntime.__version__, 'torques': torques}))
+"""
+LOAD = 'import sys; from sac_ros.policy_check import load_checked; load_checked(sys.argv[1])'
+CASES = {
+    'ik-pd': TrainConfig(sac=SACConfig(hidden=16)),
+    'pose, batch norm': TrainConfig(
+        task=TaskConfig(name='reach-pose'), sac=SACConfig(hidden=16, normalization='batch')
+    ),
+    'impedance, gsde': TrainConfig(
+        controller=ControllerConfig('impedance'), sac=SACConfig(hidden=16, exploration='gsde')
+    ),
+    'Pusher-v5': TrainConfig(env='Pusher-v5', sac=SACConfig(hidden=16)),
+}
+
+
+@pytest.fixture(scope='session')
+def oldest():
+    """The folder that the oldest runtime is installed in."""
+    complete = OLDEST / 'complete'
+    if not complete.exists():
+        install = [sys.executable, '-m', 'pip', 'install', '-q', '--disable-pip-version-check']
+        install += ['--retries', '1', '--timeout', '15', '--no-deps', '--upgrade', '--target']
+        done = subprocess.run(
+            [*install, str(OLDEST), *PACKAGES], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ['pip failed']
+            pytest.skip(f'{" ".join(PACKAGES)} cannot be installed: {lines[-1]}')
+        complete.touch()
+    return OLDEST
+
+
+def run_with(runtime, program, *arguments):
+    """Run a program with these sources and this runtime."""
+    environment = os.environ | {'PYTHONPATH': f'{runtime}:{ROOT}'}
+    command = [sys.executable, '-c', program, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_the_oldest_runtime_gives_the_same_torques(case, oldest, tmp_path):
+    config = CASES[case]
+    problem = make_problem(config)
+    controller = make_controller(problem.spec, problem.chain, config.controller)
+    sac = SAC(problem.spec, problem.chain, config.sac, controller)
+    observations = trial_observations(problem.spec, np.random.default_rng(1))[::80]
+    file = tmp_path / 'policy.onnx'
+    export_policy(sac.policy(sac.initialize(0)), problem.spec, file, observations)
+    np.save(tmp_path / 'observations.npy', observations)
+    done = run_with(oldest, RUN, file, tmp_path / 'observations.npy')
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result['version'].startswith(OLDEST_RUNTIME + '.')
+    policy, limit = OnnxPolicy(file), np.array(problem.spec.torque_limit)
+    torques = np.array([policy(observation) for observation in observations])
+    assert np.abs((np.array(result['torques']) - torques) / limit).max() < 1e-6
+    assert np.abs(torques).max() > 0
+
+
+def test_an_older_runtime_names_itself_and_the_file(oldest, tmp_path):
+    path = save(linear_policy(reach_spec()), tmp_path / 'policy.onnx')  # its IR version is 10
+    done = run_with(oldest, LOAD, path)
+    last = done.stderr.strip().splitlines()[-1]
+    assert f'ONNX Runtime {OLDEST_RUNTIME}.' in last
+    assert 'IR version 10, opset 18' in last and 'export it again' in last
