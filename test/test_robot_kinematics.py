@@ -170,7 +170,7 @@ def test_the_jacobian_counts_the_follower(tmp_path):
             arm.reset(position + sign * step * np.eye(2)[joint])
             tips.append(arm.tip_position)
         slope = (tips[0] - tips[1]) / (2 * step)
-        assert place.jacobian[0, :, joint].numpy() == pytest.approx(slope, abs=1e-6)
+        assert place.jacobian_t[0, joint].numpy() == pytest.approx(slope, abs=1e-6)
 
 
 def test_gravity_and_inertia_count_the_follower(tmp_path):
