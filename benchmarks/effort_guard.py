@@ -157,15 +157,16 @@ class Bench:
 
     def run(self) -> None:
         """Stand the arm still and enable, until torques come; again where the machine faults."""
+        enabled = False
         while self.state != 'RUN' or not self.commands[-1][1]:
             self.spin_until(lambda: self.state in ('READY', 'FAULT', 'RUN'))
             if self.state == 'FAULT':
-                self.void += 1
+                self.void += enabled
                 self.call(Trigger, '/policy_node/reset')
             if 'sim_node' in self.processes:
                 self.call(Trigger, '/sim_node/reset')
             self.goals.publish(PointStamped())
-            self.call(SetBool, '/policy_node/enable', data=True)
+            enabled = self.call(SetBool, '/policy_node/enable', data=True)
             self.spin(0.05)
 
     def fail(self, victim: str, number: int, rng: np.random.Generator) -> float:

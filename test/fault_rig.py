@@ -92,7 +92,7 @@ class Rig:
         graph.node.create_subscription(String, '/policy_node/state', self._on_state, LATCHED)
         graph.node.create_subscription(Float64MultiArray, COMMAND, self._on_command, 100)
         self.joint_states = graph.node.create_publisher(JointState, '/joint_states', 1)
-        self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
+        self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', LATCHED)
         self.position = [0.1, 0.2, 0.3]
         self.message = self.good
         self.published = [time.monotonic()]  # or left out on purpose
@@ -144,7 +144,7 @@ class Rig:
         return self.graph.call(kind, f'/policy_node/{name}', **request)
 
     def goal(self, x=0.0, y=0.0, z=0.0):
-        self.graph.spin_until(lambda: self.goals.get_subscription_count() == 1, what='listener')
+        self.graph.spin_until(lambda: self.goals.get_subscription_count() >= 1, what='listener')
         self.goals.publish(PointStamped(point=Point(x=x, y=y, z=z)))
 
     def run(self):

@@ -337,9 +337,9 @@ def gone_process(rig, long):
             rig.graph.processes.remove(process)
             start = time.monotonic()
             process.send_signal(number)
+            times[victim].append(rig.safe_after(start))
             process.wait()
             process.log.close()
-            times[victim].append(rig.safe_after(start))
             rig.graph.spin_for(0.1)
             require(not rig.commands[-1].any(), f'{victim}: torque after {number}')
             if victim == 'guard':
