@@ -1,14 +1,17 @@
 """Arms that other people describe, of benchmarks/arms.py.
 
-All are only data here. `make test` installs example-robot-data and openarm-mujoco; robosuite (a
-150 MB wheel that asks for an old MuJoCo) is installed with `pip install --no-deps robosuite`. The
-arms of a package that is not installed are skipped, and the reason is printed.
+All are only data here. `make test` installs the packages that hold them. The arms of a package
+that is not installed are skipped, and the reason is printed.
 """
 
+import functools
 import importlib.util
 from pathlib import Path
 
 import pytest
+
+from sac_ros.envs.arm import SimArm
+from sac_ros.envs.robot import robot_of
 
 _spec = importlib.util.spec_from_file_location(
     'benchmark_arms', Path(__file__).resolve().parents[1] / 'benchmarks/arms.py'
@@ -17,8 +20,24 @@ _arms = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_arms)
 
 MJCF = ('openarm-left', 'openarm-right', *_arms.ROBOSUITE)
-NAMES = (*MJCF, 'panda-urdf', 'ur5', 'xarm7', 'so101')  # for long tests
 ALL = (*MJCF, *_arms.EXAMPLES)
+
+
+def some_of(names, quick):
+    """Return parameters of which those outside `quick` belong to `make test-long`."""
+    long = pytest.mark.long
+    return [name if name in quick else pytest.param(name, marks=long) for name in names]
+
+
+@functools.cache
+def real_robot(name):
+    """Return the robot of an arm, read once per process; or skip the test."""
+    return robot_of(arm_config(name))
+
+
+def real_arm(name, **changes):
+    """Return the simulated arm, or skip the test where its package is not installed."""
+    return SimArm(arm_config(name, **changes), real_robot(name))
 
 
 def arm_config(name, **changes):

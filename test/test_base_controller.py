@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from real_arms import arm_config
+from real_arms import real_arm
 
 from sac_ros.base_controller import make_controller, with_base
 from sac_ros.clearance import Clearance
-from sac_ros.config import ArmConfig, ControllerConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm import SimArm
+from sac_ros.config import ControllerConfig, TaskConfig, TrainConfig
 from sac_ros.envs.collision import with_collisions
 from sac_ros.envs.env import ArmEnv, make_problem
 from sac_ros.envs.reach import ReachTask
@@ -23,7 +22,7 @@ ARMS = ['default', 'panda-urdf', 'openarm-left', 'xarm7']
 def simulated(name, **changes):
     """Return an arm that does not compensate gravity."""
     changes = {'gravity_compensation': False, **changes}
-    return SimArm(ArmConfig(**changes) if name == 'default' else arm_config(name, **changes))
+    return real_arm(name, **changes)
 
 
 def base_law(spec, chain, config):

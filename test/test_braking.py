@@ -3,10 +3,8 @@
 import mujoco
 import numpy as np
 import pytest
-from real_arms import arm_config
+from real_arms import real_arm
 
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
 from sac_ros.envs.task import arm_spec
 from sac_ros.safety import SafetyConfig, SafetyFilter
 
@@ -20,8 +18,8 @@ class Guarded:
     """An arm without end stops and contacts, whose torque passes the guards."""
 
     def __init__(self, name):
-        config = ArmConfig() if name == 'default' else arm_config(name)
-        self.arm = SimArm(config)
+        self.arm = real_arm(name)
+        config = self.arm.config
         self.spec = arm_spec(self.arm.robot, (), 0.02, config.gravity_compensation)
         model = self.arm.model
         model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT)

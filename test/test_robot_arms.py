@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from real_arms import NAMES, arm_config
+from real_arms import MJCF, arm_config, real_arm, some_of
 
 from sac_ros.config import SACConfig, TrainConfig
-from sac_ros.envs.arm import SimArm
 from sac_ros.envs.env import make_problem
 from sac_ros.export import export_policy
 from sac_ros.features import ForwardKinematics
@@ -14,10 +13,13 @@ from sac_ros.policy import OnnxPolicy
 from sac_ros.sac import SAC
 from sac_ros.trainer import Trainer
 
+QUICK = ('jaco', 'panda-urdf', 'so101')
+NAMES = (*MJCF, 'panda-urdf', 'ur5', 'xarm7', 'so101')
 
-@pytest.fixture(params=NAMES, scope='module')
+
+@pytest.fixture(params=some_of(NAMES, QUICK), scope='module')
 def arm(request):
-    return SimArm(arm_config(request.param))
+    return real_arm(request.param)
 
 
 def ranges(robot):
@@ -73,7 +75,7 @@ def test_a_minute_of_random_torques_stays_stable(arm):
     assert (arm.position > lower - 0.2).all() and (arm.position < upper + 0.2).all()
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', some_of(NAMES, ['panda-urdf']))
 def test_a_policy_for_it_exports(name, tmp_path):
     problem = make_problem(TrainConfig(arm=arm_config(name)))
     sac = SAC(problem.spec, problem.chain, SACConfig(hidden=32))
@@ -85,6 +87,7 @@ def test_a_policy_for_it_exports(name, tmp_path):
     assert (np.abs(torque) <= problem.spec.torque_limit).all()
 
 
+@pytest.mark.long
 def test_a_short_training_keeps_what_the_base_controller_reaches(tmp_path):
     config = TrainConfig(
         arm=arm_config('openarm-left'),

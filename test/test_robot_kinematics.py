@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from real_arms import ALL, arm_config
+from real_arms import ALL, real_arm
 from robot_texts import body, child, coupled, equality, mjcf, urdf
 
 from sac_ros.base_controller import BaseController
 from sac_ros.config import ArmConfig, ControllerConfig
 from sac_ros.envs.arm import SimArm
 from sac_ros.envs.reach import reach_spec
-from sac_ros.envs.robot import load_robot, robot_of
+from sac_ros.envs.robot import load_robot
 from sac_ros.envs.urdf_export import to_urdf
 from sac_ros.errors import ModelError
 from sac_ros.features import ForwardKinematics
@@ -105,9 +105,9 @@ def test_tip_after_random_steps(tmp_path, name):
 
 @pytest.mark.parametrize('name', ['default', *ALL])
 def test_tip_of_real_arms_after_random_steps(name):
-    robot = robot_of(arm_config(name))
-    assert robot.tip == TIPS.get(name, robot.tip)
-    assert largest_error(SimArm(ArmConfig(), robot)) < 2e-6
+    arm = real_arm(name)
+    assert arm.robot.tip == TIPS.get(name, arm.robot.tip)
+    assert largest_error(arm) < 2e-6
 
 
 REFUSED = {

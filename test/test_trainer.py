@@ -111,7 +111,7 @@ def crash(run_dir, at, sac=None, **changes):
     assert ended.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize('times', [[130], [55, 101, 199]])
+@pytest.mark.parametrize('times', [pytest.param([130], marks=pytest.mark.long), [55, 101, 199]])
 def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(tmp_path, times):
     whole = Trainer(config(tmp_path / 'whole'))
     whole.run()
@@ -143,7 +143,10 @@ def episodes(run_dir):
     return layout.episode(packed).tolist()
 
 
-INTERRUPTED = [{'n_step': 3, 'exploration': 'pink'}, {'exploration': 'gsde'}]
+INTERRUPTED = [
+    {'n_step': 3, 'exploration': 'pink'},
+    pytest.param({'exploration': 'gsde'}, marks=pytest.mark.long),
+]
 
 
 @pytest.mark.parametrize('options', INTERRUPTED, ids=str)
@@ -285,9 +288,16 @@ OPTIONS = [
     {'exploration': 'pink', 'caps_temporal': 0.1, 'caps_spatial': 0.1},
     {'exploration': 'gsde', 'bf16': True, 'n_atoms': 51},
 ]
+QUICK = (2, 5)  # the others belong to `make test-long`
 
 
-@pytest.mark.parametrize('options', OPTIONS, ids=' '.join)
+@pytest.mark.parametrize(
+    'options',
+    [
+        pytest.param(options, marks=[] if i in QUICK else pytest.mark.long, id=' '.join(options))
+        for i, options in enumerate(OPTIONS)
+    ],
+)
 def test_every_option_resumes_bit_for_bit_and_exports(tmp_path, options):
     sac = dataclasses.replace(HIDDEN, **options)
     whole = Trainer(config(tmp_path / 'whole', sac=sac, gradient_steps=2))
