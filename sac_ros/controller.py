@@ -114,14 +114,10 @@ class Controller:
             self.policy(self._observation)
         return soon
 
-    def leave_out(self, why: str) -> None:
-        """Note that a joint state came which says nothing new: silence, if no other comes."""
-        self.supervisor.counts[why] += 1
-
-    def reject(self, why: str) -> None:
-        """Note that a joint state came which cannot be used."""
+    def reject(self, why: str, kind: str = '') -> None:
+        """Note that a joint state came which cannot be used; see `Supervisor.bad_state`."""
         self._velocity = None
-        self.supervisor.bad_state(why)
+        self.supervisor.bad_state(why, kind)
 
     def check(self, now: float) -> Vector | None:
         """Watch for silence.
@@ -217,6 +213,11 @@ class Controller:
     def _obstacle(self) -> str:
         if self.lacks_goal:
             return self.lacks_goal
+        if self.filter.unlimited:
+            return (
+                f'no velocity limit is known of {self.filter.unlimited}; '
+                'set safety.velocity_limits, as joint1=2.0,joint*=3.0'
+            )
         if self._velocity is None:
             return ''  # the state machine says so itself
         outside = self.filter.outside_limits(self._position)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ConfigError, SpecMismatch
+from sac_ros.joint_motion import JointStateConfig
 from sac_ros.safety import SafetyConfig, SafetyFilter
 from sac_ros.spec import PolicySpec
 
@@ -39,13 +40,15 @@ class GuardedRobot:
     state_timeout: float  # [s] age at which a joint state is late
     hold_up: float  # [s] without commands after which torques pass only when enabled again
     session: int  # a number of the process that commands, in its commands and in heartbeats
+    state_period: float  # [s] expected time between two joint states
+    joint_states: JointStateConfig = dataclasses.field(default_factory=JointStateConfig)
 
     def __post_init__(self) -> None:
         if sorted(self.order) != list(range(self.spec.n_action)):
             raise ConfigError(f'order {self.order} is none of {self.spec.n_action} joints')
         if type(self.session) is not int or not 0 <= self.session < 2**53:
             raise ConfigError(f'session is {self.session!r}; it must be an integer below 2^53')
-        for name in ('command_timeout', 'state_timeout', 'hold_up'):
+        for name in ('command_timeout', 'state_timeout', 'hold_up', 'state_period'):
             value = getattr(self, name)
             if not (isinstance(value, float) and 0 < value < math.inf):
                 raise ConfigError(f'{name} is {value!r}; it must be a positive number [s]')
@@ -66,6 +69,7 @@ class GuardedRobot:
             values: dict[str, Any] = json.loads(text)
             values['spec'] = PolicySpec.from_json(json.dumps(values['spec']))
             values['safety'] = SafetyConfig(**values['safety'])
+            values['joint_states'] = JointStateConfig(**values['joint_states'])
             values['order'] = tuple(values['order'])
             return cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
@@ -83,7 +87,7 @@ class EffortGuard:
         self.robot = robot
         self.blocked = NO_COMMAND
         self.counts: collections.Counter[str] = collections.Counter()
-        self._filter = SafetyFilter(robot.spec, robot.safety)
+        self.filter = SafetyFilter(robot.spec, robot.safety)
         self._position = self._velocity = np.zeros(robot.spec.n_action)
         self._state_time = self._stamp = self._last = -math.inf
         self._moving = False  # whether the last command was a torque
@@ -91,6 +95,10 @@ class EffortGuard:
     def take_state(self, now: float, position: Vector, velocity: Vector) -> None:
         """Take a joint state, (n,) [rad] and (n,) [rad/s]."""
         self._position, self._velocity, self._state_time = position, velocity, now
+
+    def ignore_state(self, reason: str) -> None:
+        """Note that a joint state was not used."""
+        self.counts[reason] += 1
 
     def reject_state(self, reason: str) -> None:
         """Note that a joint state came which cannot be used."""
@@ -120,7 +128,7 @@ class EffortGuard:
             self._block(late)
         if torque is None or self.blocked:
             return self.fallback(now)
-        result = self._filter.apply(torque, self._position, self._velocity, dt)
+        result = self.filter.apply(torque, self._position, self._velocity, dt)
         for name in result.guards:
             self.counts[f'guard {name}'] += 1
         if result.fault:
@@ -154,4 +162,4 @@ class EffortGuard:
 
     def fallback(self, now: float) -> Vector:
         """Return the fallback, (n,) [N·m]; it damps while joint states are fresh."""
-        return self._filter.fallback(self._velocity if self._state_is_fresh(now) else None)
+        return self.filter.fallback(self._velocity if self._state_is_fresh(now) else None)

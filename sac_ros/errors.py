@@ -22,6 +22,10 @@ class SpecMismatch(SacRosError):
     """Two policy specifications that must agree do not; the message shows both sides."""
 
 
+class StateError(SacRosError):
+    """A joint state cannot be trusted."""
+
+
 class ModelError(SacRosError):
     """A robot description cannot be read or lacks something that control needs."""
 

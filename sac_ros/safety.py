@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros.limit_overrides import parse_limit_overrides
 from sac_ros.settings import Checked, setting
 from sac_ros.spec import PolicySpec
 
@@ -36,6 +37,10 @@ class SafetyConfig(Checked):
     torque_scale: float = setting(1.0, 'share of the torque limit that may be used', 0, 1)
     torque_rate: float = setting(1000.0, 'largest change of a torque [N·m/s]', 1, 1e6)
     velocity_scale: float = setting(1.0, 'share of the velocity limit that may be used', 0.01, 1)
+    velocity_limits: str = setting(
+        '', "lower velocity limits than the policy's, or those of joints that have none, as "
+        'joint1=2.0,joint*=3.0 [rad/s]',
+    )  # fmt: skip
     velocity_fault: float = setting(
         1.5,
         'speed that is a fault, as a multiple of the scaled velocity limit; never over 1.5 times '
@@ -105,11 +110,17 @@ class SafetyFilter:
         self.joint_names = spec.joint_names
         self.gravity_compensated = spec.gravity_compensated
         self.torque_limit = config.torque_scale * np.array(spec.torque_limit)  # (n,) [N·m]
-        self.velocity_limit = config.velocity_scale * np.array(spec.velocity_limit)
+        given = parse_limit_overrides(
+            config.velocity_limits, spec.joint_names, 'safety.velocity_limits'
+        )
+        limits = zip(spec.joint_names, spec.velocity_limit, strict=True)
+        lowest = [min(limit, given.get(name, limit)) for name, limit in limits]
+        self.velocity_limit = config.velocity_scale * np.array(lowest)  # (n,) [rad/s]
         lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
         margin = np.minimum(config.position_margin, 0.25 * (upper - lower))
         self._inner_lower, self._inner_upper = lower + margin, upper - margin
         self._lower, self._upper = lower, upper
+        self.endless = np.isinf(upper - lower)  # (n,) joints without position limits
         self._fault_speed = np.minimum(  # (n,) [rad/s]
             config.velocity_fault * self.velocity_limit, MOST_SPEED * np.array(spec.velocity_limit)
         )
@@ -188,6 +199,11 @@ class SafetyFilter:
         return fallback_torque(
             velocity, self.torque_limit, self.config.damping, self.gravity_compensated
         )
+
+    @property
+    def unlimited(self) -> str:
+        """Name the joints without a velocity limit, '' when all have one."""
+        return self._named(~np.isfinite(self.velocity_limit))
 
     def outside_limits(self, position: Vector) -> str:
         """Name the joints outside their position limits, '' when all are inside."""

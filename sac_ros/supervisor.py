@@ -30,6 +30,8 @@ class State(enum.Enum):
 MOVING = (State.RAMP, State.RUN, State.DEGRADED)
 LATCHED = (State.FAULT, State.ESTOP)
 ACTIVE = (State.READY, *MOVING, *LATCHED)
+RATE_SAMPLES, RATE_LEAST = 100, 10  # joint states over which their rate is measured
+RATE_GAP = 2.5  # [s] a longer gap between two starts the measurement anew
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,15 @@ class Supervisor:
         self.reason = ''  # why the state is what it is
         self.counts: collections.Counter[str] = collections.Counter()
         self._decay_after = 2 * config.state_period
-        self._fault_after = max(config.state_timeout, 3 * config.state_period)
+        # Silence that is a fault [s].
+        self.fault_after = max(config.state_timeout, 3 * config.state_period)
         self._seen: float | None = None  # last good joint state
         self._healthy_since: float | None = None
         self._ramp_start = 0.0
         self._was_stale = False
-        self._hold_up = max(config.hold_up, self._fault_after)
+        self._arrivals: collections.deque[float] = collections.deque(maxlen=RATE_SAMPLES)
+        self._bad = self._ignored = ''  # why a joint state was refused, or not used, last
+        self._hold_up = max(config.hold_up, self.fault_after)
         self._checked: float | None = None  # last sign of life of this program while active
         self._latch: tuple[State, str] | None = None  # what only `reset` takes away
 
@@ -100,20 +105,35 @@ class Supervisor:
     def good_state(self, now: float) -> None:
         """Note that a joint state arrived in which nothing is wrong."""
         self._awake(now)
-        if self._age(now) > self._fault_after:
+        age = self._age(now)
+        if age > self.fault_after:
             self._healthy_since = now
-        self._seen, self._was_stale = now, False
+        if age > RATE_GAP:
+            self._arrivals.clear()
+        self._arrivals.append(now)
+        self._seen, self._was_stale, self._ignored = now, False, ''
         if self.state is State.DEGRADED:
             self._enter(State.RUN if self._ramp(now) >= 1 else State.RAMP, '')
         if self.state is State.RAMP and self._ramp(now) >= 1:
             self._enter(State.RUN, '')
 
-    def bad_state(self, why: str) -> None:
-        """Note that a joint state arrived which cannot be used: a fault while moving."""
-        self.counts[why] += 1
+    def bad_state(self, why: str, kind: str = '') -> None:
+        """Note that a joint state arrived which cannot be used: a fault while moving.
+
+        Args:
+            why: the reason, for people.
+            kind: under which it is counted, if that is not the reason itself.
+        """
+        self.counts[kind or why] += 1
+        self._bad = why
         self._healthy_since = self._seen = None
         if self.moving:
-            self.fault(why)
+            self._stop(why)
+
+    def ignored_state(self, why: str) -> None:
+        """Note that a joint state was not used: silence, if no other comes."""
+        self.counts[why] += 1
+        self._ignored = why
 
     def check(self, now: float) -> None:
         """Watch for silence; call this at least every few milliseconds.
@@ -124,8 +144,9 @@ class Supervisor:
         self._awake(now)
         age, stale = self._age(now), self.silent(now)
         if self.moving and stale and self._was_stale:
-            if age > self._fault_after:
-                self.fault(f'no joint state for {1000 * self._fault_after:.0f} ms')
+            if age > self.fault_after:
+                since = f' (since then: {self._ignored})' if self._ignored else ''
+                self.fault(f'no joint state for {1000 * self.fault_after:.0f} ms{since}')
             elif self.state is not State.DEGRADED:
                 self._enter(State.DEGRADED, '')
         self._was_stale = stale
@@ -138,7 +159,7 @@ class Supervisor:
         """Return the policy's share in the command, from 0 to 1: ramp times decay."""
         if not self.moving:
             return 0.0
-        late = (self._age(now) - self._decay_after) / (self._fault_after - self._decay_after)
+        late = (self._age(now) - self._decay_after) / (self.fault_after - self._decay_after)
         return self._ramp(now) * min(max(1.0 - late, 0.0), 1.0)
 
     def enable(self, now: float, obstacle: str) -> str:
@@ -164,15 +185,18 @@ class Supervisor:
         if self.moving:
             self._enter(State.READY, 'disabled')
 
-    def restart_ramp(self, now: float) -> None:
+    def restart_ramp(self, now: float, why: str = 'policy changed') -> None:
         """Begin at no torque again, as after a change of policy."""
         if self.moving:
             self._ramp_start = now
-            self._enter(State.RAMP, 'policy changed')
+            self._enter(State.RAMP, why)
 
     def fault(self, why: str) -> None:
         """Stop until reset."""
         self.counts[why] += 1
+        self._stop(why)
+
+    def _stop(self, why: str) -> None:
         if self.state in ACTIVE and self.state not in LATCHED:
             self._latch = State.FAULT, why
             self._enter(*self._latch)
@@ -204,15 +228,29 @@ class Supervisor:
             why = f' ({self.reason})' if self.reason else ''
             mend = '; call reset first' if self.state in LATCHED else ''
             return f'state is {self.state.name}{why}{mend}'
-        if self._healthy_since is None or self._age(now) > self._fault_after:
-            return 'no good joint state arrives'
+        interval = self._interval(now)
+        if interval > self._decay_after:
+            return (
+                f'joint states come at {1 / interval:.0f} Hz, '
+                f'set supervision.state_period to {interval:.2g}'
+            )
+        reason = self._ignored or self._bad
+        if self._healthy_since is None or self._age(now) > self.fault_after:
+            return 'no good joint state arrives' + (f': {reason}' if reason else '')
         healthy = now - self._healthy_since
         if healthy < self.config.healthy_time:
             return (
                 f'joint states have been good for {healthy:.2f} s of the '
                 f'{self.config.healthy_time:g} s asked for'
-            )
+            ) + (f'; before: {self._bad}' if self._bad else '')
         return ''
+
+    def _interval(self, now: float) -> float:
+        """Return the mean time between good joint states [s], 0 where it is not known."""
+        times = self._arrivals
+        if len(times) < RATE_LEAST or now - times[-1] > RATE_GAP:
+            return 0.0
+        return (times[-1] - times[0]) / (len(times) - 1)
 
     def _ramp(self, now: float) -> float:
         if self.config.ramp_time == 0:

@@ -118,6 +118,32 @@ class Rig:
     def good(self):
         return JointState(name=list(SPEC.joint_names), position=self.position, velocity=[0.0] * 3)
 
+    def move(self, joint, target, speed=1.0):
+        """Move a joint at a speed [rad/s] until it stands at a target [rad]."""
+        self.message = self.moving(joint, target, speed)
+        self.graph.spin_until(lambda: self.position[joint] == target, what='the target')
+        self.message = self.good
+
+    def moving(self, joint, target, speed, reported=None):
+        """Make joint states of a joint on its way, with another velocity than its own if given."""
+        last = time.monotonic()
+        reported = speed if reported is None else reported
+
+        def make():
+            nonlocal last
+            now = time.monotonic()
+            left = target - self.position[joint]
+            step = float(np.sign(left)) * min(abs(left), speed * (now - last))
+            last, self.position = now, list(self.position)
+            self.position[joint] = (
+                target if abs(step) == abs(left) else self.position[joint] + step
+            )
+            message = self.good()
+            message.velocity[joint] = float(np.sign(left)) * reported
+            return message
+
+        return make
+
     def late(self, start):
         """Return how late this program itself has been since a time [s], on a busy machine."""
         times = [t for t in self.published if t > start]

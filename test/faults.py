@@ -15,8 +15,9 @@ from select import select
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from fault_rig import COMMAND, GOALS, SPEC, TICK, fragile_policy, require
+from fault_rig import COMMAND, GOALS, PERIOD, SPEC, TICK, fragile_policy, require
 from policy_files import linear_policy, reach_spec, save
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 BAD = (math.nan, math.inf, -math.inf)
@@ -132,25 +133,118 @@ def stamps(rig, long):
     message = rig.good()
     message.header.stamp = Time(sec=now)
     seconds = rig.faults(lambda: message, 'frozen stamp')
-    return f'old, future, jumping: no change; standing still: FAULT after {ms(seconds)}'
+    rig.run()
+    begin = time.monotonic()
+
+    def behind():
+        message = rig.good()
+        message.header.stamp.sec, half = now, (time.monotonic() - begin) / 2
+        message.header.stamp.sec += int(half)
+        message.header.stamp.nanosec = int(1e9 * (half % 1))
+        return message
+
+    slow = rig.faults(behind, 'stamps at half the speed')
+    return (
+        f'old, future, jumping: no change; standing still: FAULT after {ms(seconds)}; at half the '
+        f'speed of the clock: FAULT after {ms(slow)}'
+    )
 
 
 def too_fast(rig, long):
     rig.run()
     seconds = rig.faults(changed(rig, velocity=[0.0, 6.1, 0.0]), 'too fast')
     rig.run()
-    rig.message = changed(rig, velocity=[4.1, 0.0, 0.0])  # torque at j1 is positive
+    rig.message = rig.moving(0, 1.9, 4.1)  # torque at j1 is positive
     rig.graph.spin_until(lambda: rig.commands[-1][0] < 0, what='torque that brakes')
     require(rig.state == 'RUN' and rig.commands[-1][2] != 0, 'over the velocity limit')
+    rig.move(0, 0.1)
     return f'over 1.5 times the limit: FAULT after {ms(seconds)}; over it: the torque brakes'
 
 
 def at_a_limit(rig, long):
     rig.run()
-    rig.message = changed(rig, position=[1.99, 0.2, 0.3])
+    rig.move(0, 1.99)
     rig.graph.spin_until(lambda: rig.commands[-1][0] == 0, what='no outward torque')
     require(rig.state == 'RUN' and rig.commands[-1][2] > 0, 'at a joint limit')
+    rig.move(0, 0.1)
     return 'outward torque gone at once, the other joints unchanged'
+
+
+def wrong_velocity(rig, long):
+    times = []
+    for reported in (0.0, -1.5):
+        rig.run()
+        times.append(rig.faults(rig.moving(0, 1.9, 1.5 if reported else 3.5, reported), reported))
+        rig.move(0, 0.1)
+    return f'FAULT 2 of 2, after at most {ms(max(times))}'
+
+
+def gripper(rig, long):
+    """Messages of another publisher, another clock and more often than the arm's."""
+    node, rate = rig.graph.node, 2 if long else 1
+    publisher = node.create_publisher(JointState, '/joint_states', 10)
+    stamps = iter(range(10**9))
+
+    def publish():
+        for _ in range(rate):
+            message = JointState(name=['finger'], position=[math.nan])
+            message.header.stamp = Time(sec=2 * 10**9 - next(stamps))
+            publisher.publish(message)
+
+    timer = node.create_timer(PERIOD, publish)
+    try:
+        rig.run()
+        rig.goes_on(rig.good, 'gripper', 0.5)
+        seconds = rig.faults(lambda: None, 'silence of the arm')
+        rig.run()
+    finally:
+        node.destroy_timer(timer)
+        node.destroy_publisher(publisher)
+    return f'no change; the arm alone falls silent: FAULT after {ms(seconds)}'
+
+
+def parts(rig, long):
+    """One publisher for two joints and one for the third."""
+    node, whole = rig.graph.node, rig.good
+    other = node.create_publisher(JointState, '/joint_states', 10)
+
+    def part():
+        message = whole()
+        publish = JointState(name=message.name[2:], position=message.position[2:])
+        publish.velocity = message.velocity[2:]
+        other.publish(publish)
+        return JointState(
+            name=message.name[:2], position=message.position[:2], velocity=message.velocity[:2]
+        )
+
+    try:
+        rig.run()
+        rig.message = lambda: None  # else a joint would come from two publishers
+        rig.wait('FAULT')
+        rig.good = part
+        rig.run()
+        rig.goes_on(part, 'parts')
+        one = changed(rig, name=['j1', 'j2'], position=rig.position[:2], velocity=[0.0] * 2)
+        rig.good = whole
+        seconds = rig.faults(one, 'a part that stopped')
+    finally:
+        node.destroy_publisher(other)
+    return f'merged, the same torque; one part stops: FAULT after {ms(seconds)}'
+
+
+def two_arms(rig, long):
+    rig.run()
+    other = rig.graph.node.create_publisher(JointState, '/joint_states', 10)
+    try:
+        start = time.monotonic()
+        while rig.state != 'FAULT':
+            other.publish(rig.good())
+            rig.graph.spin_for(0.01)
+        seconds = rig.safe_after(start)
+    finally:
+        rig.graph.node.destroy_publisher(other)
+    rig.stays_safe('two publishers of one arm')
+    return f'FAULT after {ms(seconds)}'
 
 
 def output_not_finite(rig, long):
@@ -391,9 +485,13 @@ CASES = {
     'NaN, Inf, -Inf as effort': effort_not_finite,
     'joints in another order': shuffled,
     'joints missing, duplicated, short or empty arrays': misfits,
-    'stamps old, in the future, jumping, standing still': stamps,
+    'stamps old, in the future, jumping, standing still, falling behind': stamps,
     'joints too fast': too_fast,
     'a joint at its limit': at_a_limit,
+    'a velocity that is zero or has the wrong sign while the joint moves': wrong_velocity,
+    "a gripper's messages on the same topic, by another clock": gripper,
+    'the arm in two messages of two publishers': parts,
+    'two publishers that both send the joints of the arm': two_arms,
     'NaN, Inf, -Inf at each output of the policy': output_not_finite,
     'a goal that is not finite': goal_not_finite,
     'a second publisher of commands': second_publisher,

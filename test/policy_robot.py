@@ -20,7 +20,9 @@ PATIENT = ('-p', 'supervision.state_period:=0.3', '-p', 'supervision.state_timeo
 class Robot:
     """Publishes joint states, takes commands, and sees what the node says."""
 
-    def __init__(self, graph, policy, *parameters, autostart=True, program=None, namespace=''):
+    def __init__(
+        self, graph, policy, *parameters, autostart=True, program=None, namespace='', patient=True
+    ):
         self.graph, self.namespace = graph, namespace
         self.names = list(SPEC.joint_names)
         self.position, self.velocity = [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]
@@ -33,7 +35,8 @@ class Robot:
         self.goals = graph.node.create_publisher(PointStamped, f'{namespace}/policy_node/goal', 1)
         self.timer = graph.node.create_timer(0.005, self.publish)
         start = f'autostart:={str(autostart).lower()}'
-        arguments = ('-p', f'policy:={policy}', '-p', start, *PATIENT, *parameters)
+        arguments = ('-p', f'policy:={policy}', '-p', start, *parameters)
+        arguments += PATIENT if patient else ()
         arguments += ('-r', f'__ns:={namespace}') if namespace else ()
         self.process = graph.start('policy_node', '--ros-args', *arguments, program=program)
 
@@ -61,10 +64,14 @@ class Robot:
         kind = SetBool if name == 'enable' else Trigger
         return self.graph.call(kind, f'{self.namespace}/policy_node/{name}', **request)
 
+    @staticmethod
+    def goal(point=(0.0, 0.0, 0.0)):
+        return PointStamped(point=Point(**dict(zip('xyz', point, strict=True))))
+
     def run(self, goal=(0.0, 0.0, 0.0)):
         """Send a goal and enable as soon as the node agrees."""
         self.wait('READY')
         self.graph.spin_until(lambda: self.goals.get_subscription_count() == 1)
-        self.goals.publish(PointStamped(point=Point(**dict(zip('xyz', goal, strict=True)))))
+        self.goals.publish(self.goal(goal))
         self.graph.spin_until(lambda: self.call('enable', data=True).success, what='enabling')
         self.wait('RUN')

@@ -21,9 +21,10 @@ REST = np.zeros(2)
 class Loop:
     """Feeds a controller with joint states of an arm that does not move."""
 
-    def __init__(self, path, weight=None, bias=None, spec=SPEC, goal=(0.1, 0.2, 0.3)):
+    def __init__(self, path, weight=None, bias=None, spec=SPEC, goal=(0.1, 0.2, 0.3), safety=None):
         policy = OnnxPolicy(save(linear_policy(spec, weight, bias), path / 'p.onnx'))
-        self.controller = Controller(policy, SafetyConfig(), Supervisor(SupervisorConfig()))
+        supervisor = Supervisor(SupervisorConfig())
+        self.controller = Controller(policy, safety or SafetyConfig(), supervisor)
         if goal is not None:
             self.controller.aim({'goal': np.array(goal)})
         self.controller.supervisor.activated()
@@ -169,6 +170,19 @@ def test_outside_limits_or_moving_no_enabling(tmp_path):
     assert loop.controller.enable(loop.now) == 'outside the position limits: j2'
     loop.run(0.1, velocity=np.array([0.0, -1.0]))
     assert 'moving at 1.00 rad/s' in loop.controller.enable(loop.now)
+
+
+def test_without_a_velocity_limit_no_enabling_unless_one_is_given(tmp_path):
+    changes = {'control_period': 0.02, 'gravity_compensated': False}
+    spec = reach_spec(velocity_limit=(4.0, math.inf), **changes)
+    loop = Loop(tmp_path, spec=spec)
+    loop.run(1.1)
+    refusal = loop.controller.enable(loop.now)
+    assert refusal.startswith('no velocity limit is known of j2; set safety.velocity_limits')
+    loop = Loop(tmp_path, spec=spec, safety=SafetyConfig(velocity_limits='*2=3'))
+    loop.run(1.1)
+    assert loop.controller.enable(loop.now) == ''
+    assert loop.controller.filter.velocity_limit.tolist() == [4.0, 3.0]
 
 
 @pytest.mark.parametrize('bad', [math.nan, math.inf])

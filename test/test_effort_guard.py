@@ -12,7 +12,7 @@ from sac_ros.errors import ConfigError, SpecMismatch
 from sac_ros.safety import SafetyConfig
 
 SPEC = reach_spec(3)
-ROBOT = GuardedRobot(SPEC, SafetyConfig(torque_rate=1e6), (2, 0, 1), 0.01, 0.02, 0.1, 7)
+ROBOT = GuardedRobot(SPEC, SafetyConfig(torque_rate=1e6), (2, 0, 1), 0.01, 0.02, 0.1, 7, 0.002)
 TORQUE = np.array([1.0, -1.0, 0.5])
 STILL = np.zeros(3)
 

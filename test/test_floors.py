@@ -20,6 +20,7 @@ FLOORS = {
         'interrupts',
         'strict_json',
         'seeds',
+        'limit_overrides',
     ),
     1: (
         'event_log',
@@ -37,6 +38,7 @@ FLOORS = {
         'onnx_structure',
         'safety',
         'effort_guard',
+        'joint_motion',
         'supervisor',
         'envs',
     ),

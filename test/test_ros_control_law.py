@@ -61,6 +61,7 @@ class Deployed:
                 'supervision.state_period': 0.3,
                 'supervision.state_timeout': 1.0,
                 'supervision.hold_up': 2.0,
+                'joint_states.max_lag': 0.0,  # stamps are of the slow clock
             },
         )
         graph.spin_until(lambda: len(self.states) > 10 and self.status, 60, 'joint states')

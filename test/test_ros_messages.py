@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
@@ -16,44 +15,6 @@ from sac_ros.errors import SpecMismatch
 from sac_ros.ros import messages
 
 NAMES = ('j1', 'j2', 'j3')
-
-
-def joint_state(names, **changes):
-    n = len(names)
-    fields = {'position': [float(name[1:]) for name in names], 'velocity': [0.5] * n}
-    return JointState(name=list(names), **(fields | changes))
-
-
-@pytest.mark.parametrize(
-    'names', [NAMES, ('j3', 'j1', 'j2'), ('j9', 'j2', 'j3', 'j1'), ('j2', 'j1', 'j8', 'j3')]
-)
-def test_joints_are_found_by_name(names):
-    reader = messages.JointReader(NAMES)
-    for _ in range(2):
-        position, velocity = reader.read(joint_state(names))
-        assert position.tolist() == [1.0, 2.0, 3.0]
-        assert velocity.tolist() == [0.5] * 3
-
-
-def test_a_changed_order_is_noticed():
-    reader = messages.JointReader(NAMES)
-    reader.read(joint_state(NAMES))
-    assert reader.read(joint_state(('j2', 'j3', 'j1')))[0].tolist() == [1.0, 2.0, 3.0]
-
-
-@pytest.mark.parametrize('names', [('j1', 'j2'), ('j1', 'j2', 'j3', 'j3'), (), ('a', 'b', 'c')])
-def test_wrong_joints_show_both_sides(names):
-    message = JointState(name=list(names), position=[0.0] * len(names))
-    with pytest.raises(SpecMismatch) as error:
-        messages.JointReader(NAMES).read(message)
-    assert str(NAMES) in str(error.value) and str(tuple(names)) in str(error.value)
-
-
-@pytest.mark.parametrize('what', ['position', 'velocity'])
-@pytest.mark.parametrize('length', [0, 2, 4])
-def test_arrays_of_another_length_are_refused(what, length):
-    with pytest.raises(SpecMismatch, match=f'{length} values of {what} for 3 joints'):
-        messages.JointReader(NAMES).read(joint_state(NAMES, **{what: [0.0] * length}))
 
 
 def test_stamps_keep_nanoseconds():

@@ -142,7 +142,8 @@ def test_silence_is_a_fault_and_the_last_word_is_the_fallback(graph, policy):
     ('what', 'reason'),
     [
         ({'position': [math.nan, 0.0, 0.0]}, 'not finite'),
-        ({'names': ['j1', 'j2', 'other']}, 'do not fit'),
+        ({'names': ['j1', 'j2', 'other']}, 'partial joint states, without j3'),
+        ({'names': ['j1', 'j2', 'j2']}, 'policy expects joints'),
         ({'velocity': [0.0, 9.0, 0.0]}, 'velocity limit at j2'),
     ],
 )

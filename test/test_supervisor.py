@@ -60,6 +60,54 @@ def test_enabling_needs_a_second_of_good_states():
     assert robot.enable() == ''
 
 
+def test_refusals_name_the_last_reason():
+    robot = Robot()
+    supervisor = robot.supervisor
+    supervisor.ignored_state('joint states of other joints')
+    assert robot.enable() == 'no good joint state arrives: joint states of other joints'
+    supervisor.bad_state('joint states have 0 values of velocity', 'joint states that do not fit')
+    assert supervisor.counts['joint states that do not fit'] == 1
+    robot.run(0.5)
+    assert robot.enable().endswith('s asked for; before: joint states have 0 values of velocity')
+
+
+@pytest.mark.parametrize(
+    ('rate', 'period'), [(200, '0.005'), (100, '0.01'), (50, '0.02'), (20, '0.05')]
+)
+def test_refusals_name_the_measured_rate_and_the_parameter(rate, period):
+    robot = Robot()
+    for _ in range(2 * rate):
+        robot.now += 1 / rate
+        robot.supervisor.good_state(robot.now)
+    refusal = robot.enable()
+    assert refusal == f'joint states come at {rate} Hz, set supervision.state_period to {period}'
+    patient = Robot(state_period=float(period))
+    for _ in range(2 * rate):
+        patient.now += 1 / rate
+        patient.supervisor.good_state(patient.now)
+    assert patient.enable() == ''
+
+
+def test_the_rate_is_measured_anew_after_a_gap():
+    robot = Robot()
+    for _ in range(100):
+        robot.now += 0.02
+        robot.supervisor.good_state(robot.now)
+    robot.now += 3.0
+    robot.run(1.1)
+    assert robot.enable() == ''
+
+
+def test_silence_names_what_came_instead(running):
+    running.run(0.01, states=False)
+    running.supervisor.ignored_state('partial joint states, without j3')
+    running.run(0.018, states=False)
+    assert running.supervisor.state is State.FAULT
+    assert running.supervisor.reason == (
+        'no joint state for 20 ms (since then: partial joint states, without j3)'
+    )
+
+
 def test_the_share_ramps_from_nothing_to_all():
     robot = Robot()
     robot.run(1.1)

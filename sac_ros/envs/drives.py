@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 import mujoco
 import numpy as np
 
 from sac_ros.envs.urdf import MAX_EFFORT, Source
-from sac_ros.errors import ModelError
 
 ROTOR_INERTIA = 0.002  # [kg·m^2 per N·m] of drives that the file says nothing about
 FREE_SPEED = 1.5  # times the velocity limit: what damping leaves such a drive at full torque
@@ -45,29 +42,6 @@ def remove_drives(spec: mujoco.MjSpec) -> None:
     # The actuators last: MuJoCo deletes what refers to them along with them.
     for thing in (*spec.sensors, *spec.tuples, *spec.keys, *spec.actuators):
         spec.delete(thing)
-
-
-def overrides(text: str, names: list[str], setting: str) -> dict[str, float]:
-    """Read `pattern=value` pairs into a value per joint.
-
-    Raises:
-        ModelError: a pair has another form, a value is not above zero, or nothing has that name.
-    """
-    values: dict[str, float] = {}
-    for pair in filter(None, (part.strip() for part in text.split(','))):
-        pattern, _, number = pair.partition('=')
-        try:
-            value = float(number)
-        except ValueError:
-            value = 0.0
-        matching = [name for name in names if fnmatchcase(name, pattern.strip())]
-        if not (matching and 0 < value < np.inf):
-            raise ModelError(
-                f'{setting}: {pair!r} is not JOINT=NUMBER with a number above zero and one of '
-                f'the joints {", ".join(names)}'
-            )
-        values |= dict.fromkeys(matching, value)
-    return values
 
 
 def servos(model: mujoco.MjModel) -> list[str]:

@@ -17,7 +17,6 @@ from sac_ros.envs.chain import SLIDE, kinematic_chain, last_body, path_to, tip_b
 from sac_ros.envs.contacts import complete_contacts, exclude_base_contacts
 from sac_ros.envs.drives import (
     complete_drives,
-    overrides,
     remove_drives,
     servos,
     torque_limits_of,
@@ -33,6 +32,7 @@ from sac_ros.envs.table import Table, add_table, table_in, table_setting
 from sac_ros.envs.tip import default_tip, gripper_joints
 from sac_ros.envs.urdf import Source
 from sac_ros.errors import ModelError
+from sac_ros.limit_overrides import parse_limit_overrides
 from sac_ros.spec import Chain
 
 HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
@@ -118,7 +118,7 @@ def load_robot(
     names = [model.joint(j).name for j in movable]
     if not names:
         raise ModelError(f'{file} has no hinge or slide joint to drive')
-    limit = torque_limits_of(model) | overrides(torque_limits, names, 'torque_limits')
+    limit = torque_limits_of(model) | parse_limit_overrides(torque_limits, names, 'torque_limits')
     followers = following(source, model, limit)
     end = tip_body(model, tip, file)[0] if tip else -1
     gripper = set() if joints.strip() else gripper_joints(model, movable, end)
@@ -140,7 +140,9 @@ def load_robot(
         source.notes.append(f'servos became torque motors: {", ".join(turned)}')
     check_position_limits(source, model, chosen, file)
     held = held_joints(model, source, chosen, names)
-    fastest = source.velocity_limit | overrides(velocity_limits, names, 'velocity_limits')
+    fastest = source.velocity_limit | parse_limit_overrides(
+        velocity_limits, names, 'velocity_limits'
+    )
     complete_drives(source, model, chosen, limit, fastest)
     remove_drives(source.spec)
     weld(source.spec, model, held)

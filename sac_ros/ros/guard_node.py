@@ -24,10 +24,11 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header, String
 
 from sac_ros.effort_guard import EffortGuard, GuardedRobot
-from sac_ros.errors import SpecMismatch
+from sac_ros.errors import SpecMismatch, StateError
 from sac_ros.ros import messages
 from sac_ros.ros.command import COMMAND_TOPIC, LAST_WORDS, LAST_WORDS_PERIOD, LATEST
 from sac_ros.ros.guard_link import HEARTBEAT_PERIOD, LATCHED, NAME, RELEASE, UNRELIABLE
+from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
 from sac_ros.ros.listening import Listener
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
@@ -53,7 +54,7 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         config = declare(self, GuardConfig)
         self._guard: EffortGuard | None = None  # None while idle
         self._session = -1
-        self._pending: list[tuple[float, JointState]] = []  # arrival [s], state to be read
+        self._pending: list[tuple[float, JointState, bytes]] = []  # arrival [s], state to be read
         self._commands: Publisher[Float64MultiArray] | None = None
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._heartbeats = self.create_publisher(String, '~/heartbeat', UNRELIABLE)
@@ -61,7 +62,7 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         listen = partial(Listener, self, flooded=self._on_flood, clock=steady)
         self._listeners: list[Listener[Any]] = [
-            listen(JointState, 'joint_states', UNRELIABLE, self._on_joint_state),
+            listen(JointState, 'joint_states', STATE_QOS, self._on_joint_state, series=series),
             listen(Float64MultiArray, '~/commands', UNRELIABLE, self._on_command),
         ]
         self.create_subscription(String, '~/robot', self._on_robot, LATCHED)
@@ -90,29 +91,35 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         if robot.session == self._session:
             return
         self._session, self._order = robot.session, np.array(robot.order)
-        self._reader = messages.JointReader(robot.spec.joint_names)
         self._command = Float64MultiArray(data=array.array('d', bytes(8 * robot.spec.n_action)))
         self._data = np.frombuffer(self._command.data, np.float64)  # the message's own memory
         if self._commands is None:
             self._commands = self.create_publisher(Float64MultiArray, COMMAND_TOPIC, LATEST)
         self._guard = EffortGuard(robot)
+        self._reader = JointStateReader(
+            JointLimits.from_filter(self._guard.filter), robot.joint_states,
+            robot.state_period, robot.state_timeout, self._guard.ignore_state,
+        )  # fmt: skip
         self.get_logger().info(f'guards {", ".join(robot.spec.joint_names)}')
 
-    def _on_joint_state(self, message: JointState) -> None:
+    def _on_joint_state(self, message: JointState, publisher: bytes) -> None:
         """Keep a state for the pause after the next command, which waits for nothing."""
-        self._pending.append((time.monotonic(), message))
+        self._pending.append((time.monotonic(), message, publisher))
 
     def _read_states(self) -> None:
         pending, self._pending = self._pending, []
-        for arrival, message in pending:
-            if self._guard is None or not self._reader.is_new(message):
+        for arrival, message, publisher in pending:
+            if self._guard is None:
                 continue
             try:
-                self._guard.take_state(arrival, *self._reader.read(message))
-            except SpecMismatch as error:
+                sample = self._reader.read(message, publisher, arrival)
+            except (SpecMismatch, StateError) as error:
                 self._guard.reject_state(str(error))
+                continue
+            if sample is not None:
+                self._guard.take_state(arrival, *sample)
 
-    def _on_command(self, message: Float64MultiArray) -> None:
+    def _on_command(self, message: Float64MultiArray, _: bytes) -> None:
         values = np.array(message.data)
         if self._guard is None or len(values) < 2 or values[0] != self._session:
             return

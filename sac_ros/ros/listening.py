@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
 from rclpy.clock import Clock
@@ -43,11 +43,12 @@ class Listener(Generic[Message]):
         kind: type[Message],
         topic: str,
         qos: QoSProfile,
-        hear: Callable[[Message], None],
+        hear: Callable[[Message, bytes], None],
         *,
         flooded: Callable[[str], None],
         clock: Clock,
         crowded: float = 0.0,
+        series: Callable[[Message], Hashable] = lambda message: None,
     ) -> None:
         """Begin to listen.
 
@@ -55,16 +56,19 @@ class Listener(Generic[Message]):
             node: that listens.
             kind: type of the messages.
             topic: where they come.
-            qos: with a history of one.
-            hear: is given each of them.
+            qos: with a history of as many messages as may wait.
+            hear: is given the messages and who published each.
             flooded: is told why they are not listened to for a while.
             clock: a steady one.
-            crowded: one that comes so soon [s] after the one before was handled, since it has
-                waited meanwhile, is only counted.
+            crowded: one that comes so soon [s] after the one before in its series was handled,
+                since it has waited meanwhile, is only counted.
+            series: which series of its publisher a message belongs to. Of those that wait, only
+                the newest of each series is handled.
         """
         self._node, self._hear, self._flooded = node, hear, flooded
         self._wanted = kind, topic, qos
-        self._crowded, self._count, self._handled = crowded, 0, 0.0
+        self._series, self._crowded, self._count = series, crowded, 0
+        self._handled: dict[Hashable, float] = {}  # when the last of each series was [s]
         self._since, self._looked = 0, time.monotonic()  # messages since the last look
         self._windows: dict[bytes, tuple[int, float]] = {}  # of each publisher, where it begins
         self._subscription: Subscription[Message] | None = None
@@ -100,25 +104,43 @@ class Listener(Generic[Message]):
         if self._subscription is None:
             return  # was on its way
         now = time.monotonic()
-        flood = self._flood(now, about)
+        self._since += 1
+        late = self._since > FEW and now - self._looked > LATE
+        flood = 'more than this program gets the time to handle' if late else ''
+        newest: dict[tuple[bytes, Hashable], Message] = {}
+        for waiting, origin in self._waiting(self._subscription, message, about):
+            # Not every DDS says who publishes.
+            publisher = (origin.get('publisher_gid') or {}).get('data', b'')
+            flood = flood or self._flood(now, origin, publisher)
+            newest[publisher, self._series(waiting)] = waiting
         if flood:
             topic = self._subscription.topic_name
             self._deafen()
             self._flooded(f'a flood on {topic}: {flood}')
             return
-        if now - self._handled > self._crowded:
-            self._hear(message)
-        self._handled = time.monotonic()
+        for series, waiting in newest.items():
+            if now - self._handled.get(series, 0.0) > self._crowded:
+                self._hear(waiting, series[0])
+            if len(self._handled) > MANY_PUBLISHERS:
+                self._handled.clear()
+            self._handled[series] = time.monotonic()
 
-    def _flood(self, now: float, about: dict[str, Any]) -> str:
+    def _waiting(
+        self, subscription: Subscription[Message], message: Message, about: dict[str, Any]
+    ) -> Iterator[tuple[Message, dict[str, Any]]]:
+        """Yield a message and those that wait behind it."""
+        yield message, about
+        for _ in range(self._wanted[2].depth - 1):
+            taken: Any = subscription.handle.take_message(subscription.msg_type, False)
+            if taken is None:
+                return
+            yield taken
+
+    def _flood(self, now: float, about: dict[str, Any], publisher: bytes) -> str:
         """Say what makes this message one of a flood, '' if it is none."""
         self._count += 1
-        self._since += 1
-        if self._since > FEW and now - self._looked > LATE:
-            return 'more than this program gets the time to handle'
-        # Not every DDS numbers what is published, or says by whom.
+        # Not every DDS numbers what is published.
         number = about.get('publication_sequence_number') or self._count
-        publisher = (about.get('publisher_gid') or {}).get('data', b'')
         first, begin = self._windows.get(publisher, (number, -1.0))
         windows = (now - begin) / WINDOW
         many = number - first > MOST * max(windows, 1.0)

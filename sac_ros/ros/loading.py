@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.task import Future as RosFuture
 
 from sac_ros.errors import ConfigError, PolicyError, SacRosError
+from sac_ros.joint_motion import JointStateConfig
 from sac_ros.policy import OnnxPolicy
 from sac_ros.policy_check import load_checked
 from sac_ros.policy_file import find_policy
@@ -53,6 +54,7 @@ class PolicyNodeConfig(Checked):
         1,
     )
     safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
+    joint_states: JointStateConfig = dataclasses.field(default_factory=JointStateConfig)
     supervision: SupervisorConfig = dataclasses.field(default_factory=SupervisorConfig)
     realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)
 

@@ -36,40 +36,6 @@ def to_stamp(seconds: float) -> Time:
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
-class JointReader:
-    """Finds a policy's joints by name in JointState messages, whatever their order."""
-
-    def __init__(self, joint_names: Sequence[str]) -> None:
-        self._joint_names = tuple(joint_names)
-        self._names: list[str] | None = None  # of the last message
-        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._stamp = (0, 0)  # of the last message [s, ns]
-
-    def is_new(self, message: JointState) -> bool:
-        """Whether its stamp is later than that of the message before; a stamp of zero is none.
-
-        Only these two are compared, so a clock that jumps costs one message.
-        """
-        before, self._stamp = self._stamp, (message.header.stamp.sec, message.header.stamp.nanosec)
-        return self._stamp > before or self._stamp == (0, 0)
-
-    def read(self, message: JointState) -> tuple[Vector, Vector]:
-        """Return positions and velocities, both (n,), in the policy's order; effort is not read.
-
-        Raises:
-            SpecMismatch: a joint is missing or named twice, or an array has another length.
-        """
-        if message.name != self._names:
-            self._order = joint_order(message.name, self._joint_names, '/joint_states')
-            self._names = list(message.name)
-        n = len(message.name)
-        for what in ('position', 'velocity'):
-            length = len(getattr(message, what))
-            if length != n:
-                raise SpecMismatch(f'/joint_states has {length} values of {what} for {n} joints')
-        return np.array(message.position)[self._order], np.array(message.velocity)[self._order]
-
-
 def joint_order(names: Sequence[str], wanted: Sequence[str], source: str) -> NDArray[np.int64]:
     """Return where each wanted joint lies among `names`; other joints may be among them too.
 

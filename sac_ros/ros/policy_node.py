@@ -20,7 +20,7 @@ from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
@@ -28,10 +28,11 @@ from visualization_msgs.msg import MarkerArray
 
 from sac_ros.controller import Controller
 from sac_ros.effort_guard import GuardedRobot
-from sac_ros.errors import ConfigError, SacRosError, SpecMismatch
+from sac_ros.errors import ConfigError, SacRosError, SpecMismatch, StateError
 from sac_ros.ros import messages
 from sac_ros.ros.command import LATEST, Commander
 from sac_ros.ros.guard_link import GuardLink
+from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
 from sac_ros.ros.listening import Listener
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
@@ -46,7 +47,6 @@ REPORT_PERIOD = 1.0  # [s]
 UNDER_BASE = 0.1  # [m]
 BASE_FRAME = 'base_link'  # where nobody says another
 CROWDED = 0.0002  # [s] a joint state that comes so soon after the one before has waited
-LATEST_STATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -123,8 +123,9 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         names = self._controller.spec.joint_names
         self._commander = Commander(self, names, self._order, self._link_guard())
         listener = Listener(
-            self, JointState, 'joint_states', LATEST_STATE, self._on_joint_state,
+            self, JointState, 'joint_states', STATE_QOS, self._on_joint_state,
             flooded=self._on_flood, clock=self._steady, crowded=CROWDED,
+            series=series,
         )  # fmt: skip
         self._listeners.append(listener)
         for refused in settle(self.config.realtime):
@@ -165,20 +166,20 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
 
     # Topics
 
-    def _on_joint_state(self, message: JointState) -> None:
+    def _on_joint_state(self, message: JointState, publisher: bytes) -> None:
         controller, now = self._controller, time.monotonic()
         if controller is None or self._commander is None:
             return  # was on its way when the node was deactivated
-        if not self._reader.is_new(message):
-            controller.leave_out('joint states whose stamp is not new')
-            return
         try:
-            position, velocity = self._reader.read(message)
-        except SpecMismatch as error:
-            controller.reject('joint states do not fit the policy')
+            sample = self._reader.read(message, publisher, now)
+        except (SpecMismatch, StateError) as error:
+            controller.reject(str(error), 'joint states that cannot be used')
             self._show()
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
+        if sample is None:
+            return
+        position, velocity = sample
         torque = controller.step(now, position, velocity)
         now = time.monotonic()
         late = controller.check(now)  # held up meanwhile: that torque is old
@@ -190,6 +191,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self._chores.pop()()
 
     def _on_flood(self, why: str) -> None:
+        self.get_logger().error(why)
         self._supervisor.bad_state(why)
         self._show()
 
@@ -209,7 +211,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self._commander.repeat(now)
         self._show()
 
-    def _on_goal(self, message: PointStamped | PoseStamped) -> None:
+    def _on_goal(self, message: PointStamped | PoseStamped, _: bytes) -> None:
         try:
             goal = messages.read_goal(message, self._frame)
             if self._controller is not None:
@@ -286,7 +288,6 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         if len(ordered) != len(names):
             raise ConfigError(f'command_joints is {ordered}, the policy has {names}')
         self._order = messages.joint_order(names, ordered, f'policy {policy.path}')
-        self._reader = messages.JointReader(names)
         trained_in = policy.spec.base_frame
         self._frame = config.base_frame or trained_in or BASE_FRAME
         if trained_in not in ('', self._frame):
@@ -295,6 +296,11 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
                 f'{trained_in!r}: it must be the same frame by another name'
             )
         self._controller = Controller(policy, config.safety, self._supervisor)
+        self._reader = JointStateReader(
+            JointLimits.from_filter(self._controller.filter), config.joint_states,
+            config.supervision.state_period, self._supervisor.fault_after,
+            self._supervisor.ignored_state,
+        )  # fmt: skip
         self.get_logger().info(f'loaded {policy.path}, SHA-256 {policy.sha256}')
         self._show()
 
@@ -312,6 +318,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self._controller.spec, config.safety, tuple(self._order.tolist()),
             config.guard_timeout, max(watch.state_timeout, 3 * watch.state_period),
             max(watch.hold_up, config.guard_timeout), secrets.randbits(48),
+            watch.state_period, config.joint_states,
         ))  # fmt: skip
 
     def _fall_silent(self) -> None:
