@@ -132,6 +132,11 @@ class Controller:
             self._velocity = None
         return self._command(now)
 
+    def restart_ramp(self, now: float, why: str) -> Vector:
+        """Begin to move anew, without a torque; return the torque to publish."""
+        self.supervisor.restart_ramp(now, why)
+        return self.filter.fallback(self._velocity)
+
     def stop(self, now: float) -> Vector:
         """Return the fallback to publish at once when the state machine has stopped the motion."""
         if self.supervisor.silent(now):

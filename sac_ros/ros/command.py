@@ -104,6 +104,16 @@ class Commander:
             return f'{others} other publisher(s) on {topic}'
         return self._link.enable_blocker(now) if self._link is not None else ''
 
+    @property
+    def subscribers(self) -> int:
+        """How many subscribers of commands are matched."""
+        return self._commands.get_subscription_count()
+
+    def subscriber_names(self) -> str:
+        """Name the nodes that subscribe to commands."""
+        found = self._node.get_subscriptions_info_by_topic(self._commands.topic_name)
+        return ', '.join(f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in found)
+
     def close(self, fallback: Callable[[], Vector]) -> None:
         """Leave the fallback behind and close the topics."""
         if self._link is not None:

@@ -54,6 +54,13 @@ class PolicyNodeConfig(Checked):
         1,
     )
     safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
+    controller: str = setting(
+        'forward_effort_controller', 'controller of ros2_control that takes the commands'
+    )
+    controller_manager: str = setting(
+        'controller_manager',
+        'controller manager to ask whether that controller is active; empty to ask none',
+    )
     joint_states: JointStateConfig = dataclasses.field(default_factory=JointStateConfig)
     supervision: SupervisorConfig = dataclasses.field(default_factory=SupervisorConfig)
     realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)

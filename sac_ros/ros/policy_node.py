@@ -31,6 +31,7 @@ from sac_ros.effort_guard import GuardedRobot
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch, StateError
 from sac_ros.ros import messages
 from sac_ros.ros.command import LATEST, Commander
+from sac_ros.ros.controller_watch import ControllerWatch
 from sac_ros.ros.guard_link import GuardLink
 from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
 from sac_ros.ros.listening import Listener
@@ -78,6 +79,8 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._supervisor = Supervisor(self.config.supervision)  # its latch outlives a policy
         self._controller: Controller | None = None
         self._commander: Commander | None = None  # while active
+        self._watch: ControllerWatch | None = None  # likewise
+        self._subscribers = 0  # of commands, when the last one was published
         self._shown: State | None = None
         self._chores: list[Callable[[], None]] = []  # for the pause after the next command
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
@@ -122,6 +125,11 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         assert self._controller is not None, 'an inactive node is configured'
         names = self._controller.spec.joint_names
         self._commander = Commander(self, names, self._order, self._link_guard())
+        config = self.config
+        ordered = [names[index] for index in self._order]
+        self._watch = ControllerWatch(
+            self, config.controller_manager, config.controller, ordered, self._on_transition
+        )
         listener = Listener(
             self, JointState, 'joint_states', STATE_QOS, self._on_joint_state,
             flooded=self._on_flood, clock=self._steady, crowded=CROWDED,
@@ -184,11 +192,42 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         now = time.monotonic()
         late = controller.check(now)  # held up meanwhile: that torque is old
         torque = torque if late is None else late
-        self._commander.publish(torque, now, self._supervisor.moving)
+        torque = self._publish(torque, now)
         self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
         if not controller.rehearse() and self._chores:
             self._chores.pop()()
+
+    def _publish(self, torque: messages.Vector, now: float) -> messages.Vector:
+        """Publish a command, the fallback where subscribers have changed, and return it.
+
+        Args:
+            torque: (n,) [N·m].
+            now: when this process was last known to be awake [s].
+        """
+        assert self._controller is not None and self._commander is not None
+        before, self._subscribers = self._subscribers, self._commander.subscribers
+        moving = self._supervisor.moving
+        if moving and self._subscribers != before:
+            moving = False  # for this one command
+            torque = self._restart(before, now)
+        self._commander.publish(torque, now, moving)
+        return torque
+
+    def _restart(self, before: int, now: float) -> messages.Vector:
+        """Begin anew for a subscriber that has come or gone; return the torque to publish."""
+        assert self._controller is not None and self._commander is not None
+        if not self._subscribers:
+            self._supervisor.fault(self._commander.obstacle(now))
+            return self._controller.stop(now)
+        reason = f'{self._subscribers} subscribers of commands, {before} before'
+        self.get_logger().warning(f'the ramp begins anew: {reason}')
+        return self._controller.restart_ramp(now, reason)
+
+    def _on_transition(self, why: str) -> None:
+        if self._supervisor.moving:
+            self._supervisor.fault(why)
+            self._show()
 
     def _on_flood(self, why: str) -> None:
         self.get_logger().error(why)
@@ -206,7 +245,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self._supervisor.fault(reason)
         torque = self._controller.check(now)
         if torque is not None:
-            self._commander.publish(torque, now, self._supervisor.moving)
+            self._publish(torque, now)
         else:
             self._commander.repeat(now)
         self._show()
@@ -220,8 +259,12 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self.get_logger().error(str(error), throttle_duration_sec=2.0)
 
     def _on_graph_timer(self) -> None:
-        if self._supervisor.moving and (obstacle := self._obstacle()):
-            self._supervisor.fault(obstacle)
+        if self._watch is None or self._commander is None:
+            return
+        self._watch.poll()
+        reason = self._commander.obstacle(time.monotonic()) or self._watch.fault()
+        if reason and self._supervisor.moving:
+            self._supervisor.fault(reason)
             self._show()
 
     def _on_report_timer(self) -> None:
@@ -247,6 +290,8 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             response.message = 'no policy is loaded; configure and activate this node first'
         elif request.data:
             response.message = self._controller.enable(time.monotonic(), self._obstacle())
+            if not response.message:
+                self._log_subscribers()
         else:
             self._supervisor.disable()
         return self._answer(response, not response.message)
@@ -327,11 +372,23 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             return
         commander.close(self._controller.last_words)
         self._listeners.pop().close()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         self._supervisor.deactivated()
         self._show()
 
     def _obstacle(self) -> str:
-        return self._commander.obstacle(time.monotonic()) if self._commander else ''
+        if self._commander is None or self._watch is None:
+            return ''
+        return self._commander.obstacle(time.monotonic()) or self._watch.enable_blocker()
+
+    def _log_subscribers(self) -> None:
+        if self._commander is not None and self._watch is not None and not self._watch.is_asked:
+            self.get_logger().info(
+                'no controller manager is there to ask whether the commands are applied; they go '
+                f'to {self._commander.subscriber_names()}'
+            )
 
     def _show(self) -> None:
         """Publish and log a state that has changed; leaving motion commands the fallback first."""
