@@ -121,12 +121,15 @@ def misfits(rig, long):
 def stamps(rig, long):
     """A clock that is wrong or jumps changes nothing; a stamp that stands still is silence."""
     rig.run()
-    now, count = int(time.time()), iter(range(10**9))
+    now, begin = int(time.time()), time.monotonic()
     for offset in (-(10**6), 0, 10**6, -3600):
 
         def make(offset=offset):
             message = rig.good()
-            message.header.stamp = Time(sec=now + offset, nanosec=next(count))
+            passed = time.monotonic() - begin
+            message.header.stamp = Time(
+                sec=now + offset + int(passed), nanosec=int(1e9 * (passed % 1))
+            )
             return message
 
         rig.goes_on(make, f'stamps {offset} s off')

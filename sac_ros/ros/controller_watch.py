@@ -72,6 +72,8 @@ class ControllerWatch:
 
     def enable_blocker(self) -> str:
         """Return why motion must not begin, '' if it may."""
+        if self._parameters.is_unanswered:
+            return f'no answer yet from {self._parameters.name}'
         if not self._is_there():
             return self.fault()
         if not self._list:
@@ -152,8 +154,15 @@ class _Query:
     ) -> None:
         self._node, self._on_response = node, on_response
         self._client: Client[Any, Any] = node.create_client(service_type, name)
+        self.name = name
         self._pending: Future[Any] | None = None
         self._asked = 0.0  # [s]
+        self._answered = False
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the service is there but has never answered."""
+        return not self._answered and self._client.service_is_ready()
 
     def ask(self, request: Any) -> None:
         """Send a request unless one is on its way."""
@@ -173,7 +182,7 @@ class _Query:
 
     def _on_done(self, future: Future[Any]) -> None:
         if future is self._pending:
-            self._pending = None
+            self._pending, self._answered = None, True
             self._on_response(future.result())
 
 
