@@ -16,6 +16,9 @@ import sac_ros.envs  # noqa: F401 (chooses what MuJoCo draws with, before a test
 # Two OpenMP threads wait for each other as soon as another process wants a core.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+# A shell's background job ignores Ctrl-C and hands that on to the programs under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Domains whose ports stay below the ephemeral range.
 DOMAINS = range(1, 100)
 LOOPBACK = Path(__file__).parent / 'data/loopback.xml'

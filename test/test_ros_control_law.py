@@ -64,7 +64,8 @@ class Deployed:
                 'joint_states.max_lag': 0.0,  # stamps are of the slow clock
             },
         )
-        graph.spin_until(lambda: len(self.states) > 10 and self.status, 60, 'joint states')
+        graph.spin_until(lambda: len(self.states) > 10, 60, 'joint states')
+        graph.spin_until(lambda: self.status and self.status[-1].data == 'READY', 60, 'READY')
         graph.spin_until(lambda: self.goals.get_subscription_count() == 2, what='goal listeners')
 
     def _start(self, node, **parameters):

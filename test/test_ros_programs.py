@@ -53,9 +53,12 @@ def test_the_steps_of_the_readme(graph, run_dir):
     )  # fmt: skip
     graph.spin_until(lambda: joints and last_of(states) == 'READY', what='both nodes')
 
-    early = sac_ros('enable')
-    assert (early.returncode, early.stdout) == (1, '')
-    assert early.stderr.startswith('sac_ros: /policy_node refuses: no goal has come yet')
+    def lacks_a_goal():  # joint states must have been good for a while first
+        early = sac_ros('enable')
+        assert (early.returncode, early.stdout) == (1, '')
+        return early.stderr.startswith('sac_ros: /policy_node refuses: no goal has come yet')
+
+    graph.spin_until(lacks_a_goal, 60, 'the refusal for want of a goal')
 
     goal = sac_ros('goal', *POINT)
     assert goal.returncode == 0, goal.stderr
