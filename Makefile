@@ -24,6 +24,7 @@ check: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
 
 # The node tests on ROS 2 Jazzy, in an environment of its own.
 test-jazzy: .venv-jazzy/jazzy.stamp

@@ -11,7 +11,7 @@ NAME = 'sac_ros'
 NODES = ('sim_node', 'policy_node', 'effort_guard', 'train_node')
 PROGRAMS = {
     NAME: f'{NAME}.__main__:main',
-    **{node: f'{NAME}.programs:{node}' for node in NODES},
+    **{node: f'{NAME}.cli.programs:{node}' for node in NODES},
 }
 SHARE = f'share/{NAME}'
 DATA = [
@@ -48,7 +48,7 @@ setup(
     maintainer='sac_ros maintainers',
     maintainer_email='maintainers@sac-ros.example',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['models/*', '*.cpp', 'report/page/*']},
+    package_data={NAME: ['models/*', 'accel/*.cpp', 'report/page/*']},
     data_files=DATA,
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.17'],

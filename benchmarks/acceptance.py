@@ -31,15 +31,15 @@ import torch
 from arms import arm_config
 from numpy.typing import NDArray
 
-from sac_ros.acceptance import measure_acceptance
-from sac_ros.baseline import IkBaseline
-from sac_ros.config import RealismConfig, TrainConfig
-from sac_ros.disk import write_atomically
-from sac_ros.envs.env import ArmEnv
-from sac_ros.evaluation import Act, onnx_action
-from sac_ros.policy import OnnxPolicy
-from sac_ros.trainer import Trainer
-from sac_ros.training_result import finish
+from sac_ros.config.training import RealismConfig, TrainConfig
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.envs.arm_env import ArmEnv
+from sac_ros.filesystem import write_atomically
+from sac_ros.training.acceptance import measure_acceptance
+from sac_ros.training.evaluation import Act, onnx_action
+from sac_ros.training.ik_baseline import IkBaseline
+from sac_ros.training.result import finish
+from sac_ros.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = 'default,panda-urdf,ur5,xarm7,openarm-left'

@@ -10,7 +10,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from sac_ros.config import ArmConfig
+from sac_ros.config.training import ArmConfig
 
 ROBOSUITE = ('panda', 'iiwa', 'ur5e', 'jaco', 'kinova3', 'sawyer')
 EXAMPLES = {  # files below example-robot-data's robots/

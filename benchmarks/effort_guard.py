@@ -44,8 +44,8 @@ from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Float64MultiArray, String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
-from sac_ros.envs.reach import reach_spec  # noqa: E402
-from sac_ros.envs.robot import load_robot  # noqa: E402
+from sac_ros.robot.loader import load_robot  # noqa: E402
+from sac_ros.tasks.reach import reach_spec  # noqa: E402
 
 COMMAND = '/forward_effort_controller/commands'
 STATED = 0.025  # [s]

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from arms import arm_config
 
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.task import arm_spec
-from sac_ros.safety import SafetyConfig, SafetyFilter
+from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter
+from sac_ros.sim.arm import SimArm
+from sac_ros.tasks.task import arm_spec
 
 Vector = NDArray[np.float64]
 STATE_PERIOD = 0.002  # [s]

@@ -76,10 +76,10 @@ EXPORT = """
 import sys
 from pathlib import Path
 import numpy as np
-from sac_ros.config import TrainConfig
-from sac_ros.envs.env import make_problem
-from sac_ros.export import export_policy
-from sac_ros.sac import SAC
+from sac_ros.config.training import TrainConfig
+from sac_ros.envs.arm_env import make_problem
+from sac_ros.training.export import export_policy
+from sac_ros.sac.sac import SAC
 config = TrainConfig()
 _, spec, chain = make_problem(config)
 sac = SAC(spec, chain, config.sac)
@@ -223,7 +223,7 @@ class Bench:
     """All processes, and what was measured. `deadline` [s] is on the steady clock."""
 
     def __init__(self, policy: str, deadline: float, kinds: tuple[str, ...] = KINDS) -> None:
-        from sac_ros.policy import OnnxPolicy
+        from sac_ros.deploy.onnx_policy import OnnxPolicy
 
         self.deadline = deadline
         self.policy = OnnxPolicy(policy)

@@ -21,12 +21,12 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import torch
 
-from sac_ros.config import TaskConfig, TrainConfig
-from sac_ros.envs.env import make_problem
-from sac_ros.networks import sample_action
+from sac_ros.config.base import build
+from sac_ros.config.training import TaskConfig, TrainConfig
+from sac_ros.envs.arm_env import make_problem
+from sac_ros.sac.networks import sample_action
 from sac_ros.seeds import evaluation_seed
-from sac_ros.settings import build
-from sac_ros.trainer import Trainer
+from sac_ros.training.trainer import Trainer
 
 GAMMA, COUNTED, TAIL, EPISODES = 0.95, 50, 150, 10  # 0.95^150 is below 0.0005
 

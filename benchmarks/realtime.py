@@ -26,11 +26,11 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import torch
 
-from sac_ros.compiling import Compiler
-from sac_ros.config import SACConfig, TrainConfig
-from sac_ros.envs.env import make_problem
+from sac_ros.accel.compiler import Compiler
+from sac_ros.config.training import SACConfig, TrainConfig
+from sac_ros.envs.arm_env import make_problem
 from sac_ros.replay import ReplayReader, ReplayWriter
-from sac_ros.sac import SAC
+from sac_ros.sac.sac import SAC
 from sac_ros.spec import Transition
 
 PERIOD, RATIO, FIRST = 0.05, 20, 300  # [s], critic updates per actor update, steps before learning

@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sac_ros.config import ArmConfig, RealismConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.env import ArmEnv
-from sac_ros.evaluation import evaluate, onnx_action
-from sac_ros.policy import OnnxPolicy
-from sac_ros.trainer import Trainer
+from sac_ros.config.training import ArmConfig, RealismConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.envs.arm_env import ArmEnv
+from sac_ros.training.evaluation import evaluate, onnx_action
+from sac_ros.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 LATENESS = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0)

@@ -152,9 +152,9 @@ class Recorder:
 
 def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None:
     """Train with one of our presets."""
-    from sac_ros.config import TrainConfig
-    from sac_ros.settings import build
-    from sac_ros.trainer import Trainer
+    from sac_ros.config.base import build
+    from sac_ros.config.training import TrainConfig
+    from sac_ros.training.trainer import Trainer
 
     recorder = Recorder(task, file)
     name, _, precision = preset.partition('-')
@@ -179,8 +179,8 @@ def run_peer(name: str, task: Task, seed: int, steps: int, file: Path) -> None:
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from sac_ros.config import TrainConfig
-    from sac_ros.envs.env import make_problem
+    from sac_ros.config.training import TrainConfig
+    from sac_ros.envs.arm_env import make_problem
 
     torch.set_num_threads(1)
     library, _, algorithm = name.partition('-')

@@ -34,12 +34,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from sac_ros.compiling import Compiler
-from sac_ros.config import TrainConfig
+from sac_ros.accel.compiler import Compiler
+from sac_ros.config.base import build
+from sac_ros.config.training import TrainConfig
 from sac_ros.replay import ReplayWriter
-from sac_ros.sac import SAC
-from sac_ros.sac_state import LearnerState
-from sac_ros.settings import build
+from sac_ros.sac.sac import SAC
+from sac_ros.sac.state import LearnerState
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 N_OBS, N_ACT, BATCH, HIDDEN, STORED = 23, 7, 256, 256, 1_000

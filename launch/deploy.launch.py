@@ -10,7 +10,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.ros.launching import CheckedNode, bring_down, describe_launch, given_arguments
+from sac_ros.ros.launch_common import CheckedNode, bring_down, describe_launch, given_arguments
 from sac_ros.ros.loading import PolicyNodeConfig
 
 HERE = Path(__file__).parent

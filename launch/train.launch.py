@@ -9,8 +9,14 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.config import LAUNCH_ARGUMENTS, TrainConfig
-from sac_ros.ros.launching import LIMITS, REALISM, CheckedNode, describe_launch, given_arguments
+from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
+from sac_ros.ros.launch_common import (
+    LIMITS,
+    REALISM,
+    CheckedNode,
+    describe_launch,
+    given_arguments,
+)
 
 HERE = Path(__file__).parent
 CONFIG = PathJoinSubstitution([FindPackageShare('sac_ros'), 'config', 'train.yaml'])

@@ -14,7 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from sac_ros.ros.launching import bring_down, describe_launch
+from sac_ros.ros.launch_common import bring_down, describe_launch
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -69,9 +69,9 @@ def require(package: str, argument: str) -> None:
 
 def describe(model: str, joints: str, tip: str, xacro_args: str) -> tuple[str, str]:
     """Return the URDF of the arm and its root link, or fail with one line."""
-    from sac_ros.envs.robot import load_robot
-    from sac_ros.envs.urdf_export import description_of
     from sac_ros.errors import SacRosError
+    from sac_ros.robot.loader import load_robot
+    from sac_ros.robot.urdf_writer import description_of
 
     try:
         robot = load_robot(model, tip, joints=joints, xacro_args=xacro_args)

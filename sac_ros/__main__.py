@@ -8,7 +8,7 @@ from sac_ros.interrupts import exit_on_interrupt
 def main() -> int:
     """Run one command; returns the exit status."""
     with exit_on_interrupt():
-        from sac_ros.cli import main as run
+        from sac_ros.cli.main import main as run
     return run()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import sac_ros.envs  # noqa: F401 (chooses what MuJoCo draws with, before a test imports mujoco)
+import sac_ros.robot  # noqa: F401 (chooses what MuJoCo draws with, before a test imports mujoco)
 
 # Two OpenMP threads wait for each other as soon as another process wants a core.
 os.environ.setdefault('OMP_NUM_THREADS', '1')

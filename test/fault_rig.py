@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
-from sac_ros.policy import INPUT, OUTPUT
+from sac_ros.deploy.onnx_policy import INPUT, OUTPUT
 
 COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -13,9 +13,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from sac_ros.config import ArmConfig, TrainConfig
-from sac_ros.envs.env import make_problem
-from sac_ros.envs.robot import load_robot
+from sac_ros.config.training import ArmConfig, TrainConfig
+from sac_ros.envs.arm_env import make_problem
+from sac_ros.robot.loader import load_robot
 
 ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
 MARGIN = 0.05  # [rad] stated: how far a joint may pass its limit when a policy only pushes

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from sac_ros.policy import GOLDEN_KEY, INPUT, OUTPUT, PARITY_KEY, SPEC_KEY
-from sac_ros.policy_file import sealed
+from sac_ros.deploy.onnx_policy import GOLDEN_KEY, INPUT, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.deploy.policy_file import sealed
 from sac_ros.spec import ObservationField, PolicySpec
 
 

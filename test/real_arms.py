@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.robot import robot_of
+from sac_ros.robot.loader import robot_of
+from sac_ros.sim.arm import SimArm
 
 _spec = importlib.util.spec_from_file_location(
     'benchmark_arms', Path(__file__).resolve().parents[1] / 'benchmarks/arms.py'

@@ -23,7 +23,7 @@ import numpy as np
 from replay_values import SMALL, assert_rows, make_spec, transition
 
 from sac_ros.replay import ReplayReader, ReplayWriter
-from sac_ros.replay.files import Files
+from sac_ros.replay.filesystem import Files
 
 CAPACITY = 4 * SMALL
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sac_ros.replay.files import Files
+from sac_ros.replay.filesystem import Files
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 SMALL = 512  # records per segment, the least for 128-byte records

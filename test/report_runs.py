@@ -1,7 +1,7 @@
 """Short runs for the tests of the report."""
 
-from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.trainer import Trainer
+from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.training.trainer import Trainer
 
 JOINTS = ('<script>window.hacked=1</script>', 'elbow & wrist')
 ARM = """<mujoco><compiler angle="radian"/><worldbody><body name="base">

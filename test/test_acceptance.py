@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from sac_ros.acceptance import (
+from sac_ros.config.training import RealismConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm_env import ArmEnv
+from sac_ros.training.acceptance import (
     FROM_REST,
     GOAL_TO_GOAL,
     AcceptanceThresholds,
@@ -15,10 +17,8 @@ from sac_ros.acceptance import (
     measure_acceptance,
     percent,
 )
-from sac_ros.acceptance_figures import _time_to_goal, measure_pass
-from sac_ros.baseline import IkBaseline
-from sac_ros.config import RealismConfig, TaskConfig, TrainConfig
-from sac_ros.envs.env import ArmEnv
+from sac_ros.training.acceptance_figures import _time_to_goal, measure_pass
+from sac_ros.training.ik_baseline import IkBaseline
 
 KEYS = {
     'episodes', 'mean_return', 'std_return', 'success', 'within_5cm', 'within_2cm', 'within_1cm',

@@ -5,16 +5,16 @@ import pytest
 import torch
 from real_arms import real_arm
 
-from sac_ros.base_controller import make_controller, with_base
-from sac_ros.clearance import Clearance
-from sac_ros.config import ControllerConfig, TaskConfig, TrainConfig
-from sac_ros.envs.collision import with_collisions
-from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.envs.reach import ReachTask
-from sac_ros.envs.task import arm_spec
+from sac_ros.config.training import ControllerConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm_env import ArmEnv, make_problem
 from sac_ros.errors import ConfigError
-from sac_ros.export import trial_observations
-from sac_ros.features import ForwardKinematics
+from sac_ros.sac.base_controller import make_controller, with_base
+from sac_ros.sac.clearance import Clearance
+from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sim.collision import with_collisions
+from sac_ros.tasks.reach import ReachTask
+from sac_ros.tasks.task import arm_spec
+from sac_ros.training.export import trial_observations
 
 ARMS = ['default', 'panda-urdf', 'openarm-left', 'xarm7']
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from test_trainer import config, same, stop_at
 
-from sac_ros.acceptance_figures import measure_pass
-from sac_ros.checkpoint import load_notes
+from sac_ros.deploy.policy_file import find_policy
 from sac_ros.errors import CheckpointError
-from sac_ros.policy_file import find_policy
-from sac_ros.trainer import Trainer
-from sac_ros.training_result import export_chosen, finish
+from sac_ros.training.acceptance_figures import measure_pass
+from sac_ros.training.checkpoint import load_notes
+from sac_ros.training.result import export_chosen, finish
+from sac_ros.training.trainer import Trainer
 
 
 def figures_in_order(monkeypatch, distances):
@@ -25,7 +25,7 @@ def figures_in_order(monkeypatch, distances):
             figures, success=1.0, faults=0, contacts=0, distance_p95=next(left)
         )
 
-    monkeypatch.setattr('sac_ros.trainer.measure_pass', scripted)
+    monkeypatch.setattr('sac_ros.training.trainer.measure_pass', scripted)
 
 
 def test_the_untrained_policy_is_the_first_candidate(tmp_path):
@@ -67,7 +67,7 @@ def test_the_better_policy_is_the_one_to_deploy(tmp_path, monkeypatch, better):
     trainer = Trainer(config(tmp_path, steps=60, final_eval_episodes=1))
     trainer.run()
     ranks = iter([(1.0,), (0.0,)] if better == 'best' else [(0.0,), (1.0,)])
-    monkeypatch.setattr('sac_ros.acceptance.Acceptance.rank', lambda _: next(ranks))
+    monkeypatch.setattr('sac_ros.training.acceptance.Acceptance.rank', lambda _: next(ranks))
     result = finish(trainer)
     assert result.deployed == better
     assert result.step == {'best': 0, 'last': 60}[better]

@@ -7,9 +7,8 @@ import pytest
 import torch
 from test_sac import PLAIN, SMALL, batch, leaves, noise, problem
 
-from sac_ros import categorical
-from sac_ros.compiling import Compiler
-from sac_ros.sac import SAC
+from sac_ros.accel.compiler import Compiler
+from sac_ros.sac.sac import SAC, categorical
 from sac_ros.spec import Transition
 
 

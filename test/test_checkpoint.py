@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from test_trainer import config, leaves, same
 
-from sac_ros.checkpoint import _flatten, load_checkpoint, load_notes, save_checkpoint
 from sac_ros.errors import CheckpointError
-from sac_ros.trainer import Trainer
+from sac_ros.training.checkpoint import _flatten, load_checkpoint, load_notes, save_checkpoint
+from sac_ros.training.trainer import Trainer
 
 
 @pytest.fixture(scope='module')

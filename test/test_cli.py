@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from sac_ros.config import TrainConfig
-from sac_ros.settings import settings
+from sac_ros.config.base import settings
+from sac_ros.config.training import TrainConfig
 
 SMALL = [
     '--steps', '60', '--learning_starts', '20', '--eval_every', '50', '--eval_episodes', '1',

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sac_ros.config import ArmConfig, SACConfig, TrainConfig
+from sac_ros.config.base import build, flatten, settings
+from sac_ros.config.training import ArmConfig, SACConfig, TrainConfig
 from sac_ros.errors import ConfigError
-from sac_ros.settings import build, flatten, settings
 
 
 def test_the_default_preset_is_the_defaults():

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sac_ros.acceptance import Acceptance, AcceptanceThresholds
-from sac_ros.arguments import Parser
-from sac_ros.cli import add_settings
-from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
-from sac_ros.console import next_steps, verdict_lines
-from sac_ros.evaluation import Evaluation
-from sac_ros.settings import build
-from sac_ros.simulator import SimConfig
-from sac_ros.training_result import TrainingResult
+from sac_ros.cli.arguments import Parser
+from sac_ros.cli.main import add_settings
+from sac_ros.config.base import build
+from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.envs.simulator import SimConfig
+from sac_ros.training.acceptance import Acceptance, AcceptanceThresholds
+from sac_ros.training.console import next_steps, verdict_lines
+from sac_ros.training.evaluation import Evaluation
+from sac_ros.training.result import TrainingResult
 
 JOINTS = {'joint_position', 'joint_velocity', 'previous_action'}
 MINE = {

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from policy_files import linear_policy, pose_spec, reach_spec, save
 
-from sac_ros.controller import Controller
+from sac_ros.deploy.controller import Controller
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.deploy.safety_filter import SafetyConfig
+from sac_ros.deploy.supervisor import State, Supervisor, SupervisorConfig
 from sac_ros.errors import PolicyError, SpecMismatch
-from sac_ros.policy import OnnxPolicy
-from sac_ros.safety import SafetyConfig
 from sac_ros.spec import ObservationField
-from sac_ros.supervisor import State, Supervisor, SupervisorConfig
 
 SPEC = reach_spec(control_period=0.02, gravity_compensated=False)
 PERIOD = 0.002

@@ -10,11 +10,11 @@ import pytest
 from test_trainer import config, same, transitions
 from test_watch import records
 
-from sac_ros.disk import write_atomically
 from sac_ros.errors import CheckpointError, SacRosError, StorageError
-from sac_ros.event_log import EventLog
-from sac_ros.trainer import Trainer
-from sac_ros.video import write_video
+from sac_ros.filesystem import write_atomically
+from sac_ros.training.tensorboard import EventLog
+from sac_ros.training.trainer import Trainer
+from sac_ros.training.video import write_video
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from policy_files import reach_spec
 
-from sac_ros.effort_guard import NO_COMMAND, EffortGuard, GuardedRobot
+from sac_ros.deploy.effort_guard import NO_COMMAND, EffortGuard, GuardedRobot
+from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.errors import ConfigError, SpecMismatch
-from sac_ros.safety import SafetyConfig
 
 SPEC = reach_spec(3)
 ROBOT = GuardedRobot(SPEC, SafetyConfig(torque_rate=1e6), (2, 0, 1), 0.01, 0.02, 0.1, 7, 0.002)

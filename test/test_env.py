@@ -9,16 +9,16 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
-from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
-from sac_ros.envs.env import ArmEnv, make_problem
+from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm_env import ArmEnv, make_problem
 from sac_ros.envs.gym_loader import make_gym_env
-from sac_ros.envs.posture_sampler import TABLE_CLEARANCE
-from sac_ros.envs.reach import ReachTask
-from sac_ros.envs.robot import load_robot
-from sac_ros.envs.task import Motion
 from sac_ros.errors import ConfigError, EnvError, SpecMismatch
-from sac_ros.evaluation import evaluate
+from sac_ros.robot.loader import load_robot
 from sac_ros.spec import PolicySpec
+from sac_ros.tasks.posture_sampler import TABLE_CLEARANCE
+from sac_ros.tasks.reach import ReachTask
+from sac_ros.tasks.task import Motion
+from sac_ros.training.evaluation import evaluate
 
 
 @pytest.mark.filterwarnings('ignore:.*Box observation space')

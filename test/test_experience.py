@@ -7,8 +7,8 @@ import pytest
 from replay_values import SMALL, make_spec, transition
 
 from sac_ros.errors import ReplayError
-from sac_ros.experience import Experience
 from sac_ros.replay import ReplayWriter
+from sac_ros.replay.resumable import Experience
 
 HOLES = (2 * SMALL + 3, 2 * SMALL + 4, 3 * SMALL)
 END = 3 * SMALL + 20

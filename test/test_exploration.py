@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sac_ros.config import SACConfig
-from sac_ros.exploration import GSDE_STEPS, Exploration, coloured_noise
+from sac_ros.config.training import SACConfig
+from sac_ros.sac.exploration import GSDE_STEPS, Exploration, coloured_noise
 
 
 def exploration(kind, seed=0):

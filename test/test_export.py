@@ -5,12 +5,12 @@ import onnx
 import pytest
 import torch
 
-from sac_ros.config import SACConfig, TrainConfig
-from sac_ros.envs.env import make_problem
+from sac_ros.config.training import SACConfig, TrainConfig
+from sac_ros.deploy.onnx_policy import MAX_PARITY, OnnxPolicy
+from sac_ros.envs.arm_env import make_problem
 from sac_ros.errors import ExportError
-from sac_ros.export import export_policy, trial_observations
-from sac_ros.policy import MAX_PARITY, OnnxPolicy
-from sac_ros.sac import SAC
+from sac_ros.sac.sac import SAC
+from sac_ros.training.export import export_policy, trial_observations
 
 
 def learner(env='arm-reach', hidden=64, scale=1.0):

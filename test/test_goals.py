@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from real_arms import ALL, real_arm, some_of
 
-from sac_ros.config import ArmConfig, TaskConfig
-from sac_ros.envs.arm import SimArm
+from sac_ros.config.training import ArmConfig, TaskConfig
+from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.envs.inspection import sample_goals
-from sac_ros.envs.posture_sampler import FIXED_CLEARANCE, TABLE_CLEARANCE
-from sac_ros.envs.reach import ReachTask
-from sac_ros.envs.tasks import make_task
 from sac_ros.errors import ConfigError, ModelError
-from sac_ros.safety import SafetyConfig
+from sac_ros.sim.arm import SimArm
+from sac_ros.tasks.posture_sampler import FIXED_CLEARANCE, TABLE_CLEARANCE
+from sac_ros.tasks.reach import ReachTask
+from sac_ros.tasks.registry import make_task
 
 QUICK = ('default', 'openarm-left', 'jaco', 'panda-urdf', 'so101')
 HANGING = """<mujoco><compiler angle="radian"/><worldbody><body name="torso"><geom size=".05"/>

@@ -10,13 +10,13 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.utils.env_checker import check_env
 
-from sac_ros.cli import main
-from sac_ros.config import TrainConfig
+from sac_ros.cli.main import main
+from sac_ros.config.training import TrainConfig
+from sac_ros.deploy.policy_file import find_policy
 from sac_ros.envs.gym_env import GymEnv, gym_spec
 from sac_ros.envs.gym_loader import make_gym_env, parse_arguments
 from sac_ros.errors import ConfigError, EnvError
-from sac_ros.evaluation import EVALUATION_STEPS, evaluate
-from sac_ros.policy_file import find_policy
+from sac_ros.training.evaluation import EVALUATION_STEPS, evaluate
 
 
 class Counter(gymnasium.Env):

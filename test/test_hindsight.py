@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sac_ros.config import SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.envs.reach import ReachTask
+from sac_ros.config.training import SACConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm_env import ArmEnv, make_problem
 from sac_ros.errors import ConfigError
-from sac_ros.hindsight import Hindsight
+from sac_ros.sac.hindsight import Hindsight
 from sac_ros.spec import Transition
-from sac_ros.trainer import Trainer
+from sac_ros.tasks.reach import ReachTask
+from sac_ros.training.trainer import Trainer
 
 
 def lived(config, steps=60):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sac_ros.cli import main
-from sac_ros.config import ArmConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm import SimArm
+from sac_ros.cli.main import main
+from sac_ros.config.base import settings
+from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
 from sac_ros.envs.inspection import sample_goals, warnings_of
-from sac_ros.envs.picture import Camera
-from sac_ros.envs.reach import ReachTask
 from sac_ros.errors import EnvError
-from sac_ros.settings import settings
+from sac_ros.sim.arm import SimArm
+from sac_ros.sim.rendering import Camera
+from sac_ros.tasks.reach import ReachTask
 
 TWO_JOINTS = str(Path(__file__).parent / 'data/two_joints.urdf')
 WEAK = """<mujoco><compiler angle="radian"/><worldbody><body name="base"><geom size=".05"/>

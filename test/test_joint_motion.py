@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sac_ros.joint_motion import VelocityCheck, VelocityEstimator
+from sac_ros.deploy.joint_motion import VelocityCheck, VelocityEstimator
 
 PERIOD, WINDOW = 0.002, 0.1  # [s]
 ENDLESS = np.array([False, True])

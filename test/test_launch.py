@@ -12,10 +12,10 @@ import pytest
 from policy_files import linear_policy, save
 from test_package import copy_sources
 
-from sac_ros.checkpoint import load_notes
-from sac_ros.envs.reach import ReachPoseTask, reach_spec
-from sac_ros.envs.robot import load_robot
-from sac_ros.envs.task import arm_spec
+from sac_ros.robot.loader import load_robot
+from sac_ros.tasks.reach import ReachPoseTask, reach_spec
+from sac_ros.tasks.task import arm_spec
+from sac_ros.training.checkpoint import load_notes
 
 pytest.importorskip(
     'launch_ros.actions', reason='launch_ros is not installed: it comes with ROS 2, not from PyPI'

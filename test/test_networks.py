@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from sac_ros.config import ArmConfig, SACConfig, TrainConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.env import make_problem
-from sac_ros.features import BOUND, Features, ForwardKinematics
-from sac_ros.layers import BatchRenorm, Normalizer, keep_mask
-from sac_ros.networks import Actor, Critics, sample_action
+from sac_ros.config.training import ArmConfig, SACConfig, TrainConfig
+from sac_ros.envs.arm_env import make_problem
+from sac_ros.sac.features import BOUND, Features, ForwardKinematics
+from sac_ros.sac.layers import BatchRenorm, Normalizer, keep_mask
+from sac_ros.sac.networks import Actor, Critics, sample_action
+from sac_ros.sim.arm import SimArm
 
 SLIDING = """<mujoco><compiler angle="radian"/><worldbody>
   <body name="a" pos=".1 .2 .3" quat=".8 .2 .4 .4"><joint name="turn" axis="1 2 0" pos=".1 0 0"

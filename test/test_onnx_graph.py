@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sac_ros.deploy.onnx_structure import OPERATORS
 from sac_ros.errors import ExportError
-from sac_ros.onnx_graph import to_onnx
-from sac_ros.onnx_structure import OPERATORS
+from sac_ros.training.onnx_graph import to_onnx
 
 
 class Module(nn.Module):

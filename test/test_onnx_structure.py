@@ -5,8 +5,8 @@ import pytest
 from onnx import TensorProto, helper
 from policy_files import linear_policy, reach_spec
 
+from sac_ros.deploy.onnx_structure import check_structure
 from sac_ros.errors import PolicyError
-from sac_ros.onnx_structure import check_structure
 
 SPEC = reach_spec()
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import sac_ros
-from sac_ros.config import TrainConfig
-from sac_ros.settings import settings
+from sac_ros.config.base import settings
+from sac_ros.config.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {'sac_ros', 'sim_node', 'policy_node', 'effort_guard', 'train_node'}
@@ -68,8 +68,8 @@ def test_the_manifest_is_a_format_3_manifest_of_this_version():
 
 
 def test_settings_files_name_only_settings_that_exist():
+    from sac_ros.envs.simulator import SimConfig
     from sac_ros.ros.policy_node import PolicyNodeConfig
-    from sac_ros.simulator import SimConfig
 
     files = {'train': TrainConfig, 'sim': SimConfig, 'deploy': PolicyNodeConfig}
     for name, cls in files.items():

@@ -8,10 +8,10 @@ import onnx
 import pytest
 from policy_files import linear_policy, reach_spec, save
 
+from sac_ros.deploy.onnx_policy import GOLDEN_KEY, PARITY_KEY, SPEC_KEY, OnnxPolicy
+from sac_ros.deploy.onnx_structure import MAX_METADATA
+from sac_ros.deploy.policy_file import MAX_BYTES, sealed
 from sac_ros.errors import PolicyError
-from sac_ros.onnx_structure import MAX_METADATA
-from sac_ros.policy import GOLDEN_KEY, PARITY_KEY, SPEC_KEY, OnnxPolicy
-from sac_ros.policy_file import MAX_BYTES, sealed
 
 SPEC = reach_spec()
 

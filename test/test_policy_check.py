@@ -8,10 +8,10 @@ import pytest
 from onnx import helper, numpy_helper
 from policy_files import linear_policy, reach_spec, save
 
-from sac_ros import policy_check
+from sac_ros.deploy import policy_check
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.deploy.policy_check import load_checked
 from sac_ros.errors import PolicyError
-from sac_ros.policy import OnnxPolicy
-from sac_ros.policy_check import load_checked
 
 SPEC = reach_spec()
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.func import grad
 
-from sac_ros.products import Products
+from sac_ros.accel.matmul import Products
 
 OWN = Products.of('cpu', bf16=True)
-needs_own = pytest.mark.skipif(not OWN.own, reason='products.cpp is not for this processor')
+needs_own = pytest.mark.skipif(not OWN.own, reason='matmul.cpp is not for this processor')
 SIZES = [
     (256, 256, 256), (128, 30, 256), (30, 256, 256), (256, 256, 14), (37, 100, 51), (1, 7, 1),
     (5, 1, 33), (29, 1100, 40),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sac_ros.config import ArmConfig, RealismConfig, TrainConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.env import ArmEnv
-from sac_ros.envs.realism import WorseArm, make_arm
+from sac_ros.config.training import ArmConfig, RealismConfig, TrainConfig
+from sac_ros.envs.arm_env import ArmEnv
+from sac_ros.sim.arm import SimArm
+from sac_ros.sim.domain_randomization import WorseArm, make_arm
 
 POSTURE = np.array([0.3, 0.8, 0.9, 0.2, 0.4, 0.0])
 

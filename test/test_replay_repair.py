@@ -9,9 +9,9 @@ from test_replay_tools import command, flip
 
 from sac_ros.errors import ReplayError, SacRosError
 from sac_ros.replay import ReplayReader, ReplayWriter
+from sac_ros.replay.maintenance import verify
 from sac_ros.replay.recovery import COPIES, repair
 from sac_ros.replay.spec_file import read_spec
-from sac_ros.replay.tools import verify
 from sac_ros.spec import PolicySpec
 
 WIDTH = 128  # bytes of a record of `make_spec`

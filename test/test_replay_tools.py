@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
+from sac_ros.cli.replay import add_replay_parser, bars
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader, ReplayWriter, Source
-from sac_ros.replay.cli import add_replay_parser, bars
+from sac_ros.replay.maintenance import merge, summarize, verify
 from sac_ros.replay.recovery import repair
-from sac_ros.replay.tools import merge, summarize, verify
 
 
 def command(*arguments):
@@ -154,7 +154,7 @@ def test_merge_finds_a_segment_that_moves_between_two_looks(tmp_path, monkeypatc
         fill(writer, writer.end, writer.end + 2 * SMALL)
         return reader
 
-    monkeypatch.setattr('sac_ros.replay.tools.ReplayReader', open_and_move)
+    monkeypatch.setattr('sac_ros.replay.maintenance.ReplayReader', open_and_move)
     merged = merge([tmp_path / 'r' / name for name in order], tmp_path / 'c')
     writer.close()
     assert merged.missing == []

@@ -9,9 +9,8 @@ import pytest
 import torch
 from report_runs import train_arm
 
-from sac_ros.cli import main
+from sac_ros.cli.main import main
 from sac_ros.errors import ConfigError, ReplayError
-from sac_ros.event_log import EventLog, read_scalars
 from sac_ros.replay.format import segment_path
 from sac_ros.report.boltzmann import GRID, basins, boltzmann, recorded_states
 from sac_ros.report.critics import compare, soft_returns
@@ -20,6 +19,7 @@ from sac_ros.report.overview import overview, warnings
 from sac_ros.report.page import page, run_parts, write_page
 from sac_ros.report.replay import replay
 from sac_ros.report.run import open_run
+from sac_ros.training.tensorboard import EventLog, read_scalars
 
 
 @pytest.fixture(scope='module')

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from policy_files import linear_policy, save
 
-from sac_ros.cli import main
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.model import compile_model
-from sac_ros.envs.reach import reach_spec
-from sac_ros.envs.robot import default_model, load_robot
+from sac_ros.cli.main import main
+from sac_ros.config.training import ArmConfig
 from sac_ros.errors import ModelError
+from sac_ros.robot.loader import default_model, load_robot
+from sac_ros.sim.arm import SimArm
+from sac_ros.sim.model import compile_model
+from sac_ros.tasks.reach import reach_spec
 
 ROBOT = load_robot()
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from real_arms import MJCF, arm_config, real_arm, some_of
 
-from sac_ros.config import SACConfig, TrainConfig
-from sac_ros.envs.env import make_problem
-from sac_ros.export import export_policy
-from sac_ros.features import ForwardKinematics
-from sac_ros.policy import OnnxPolicy
-from sac_ros.sac import SAC
-from sac_ros.trainer import Trainer
+from sac_ros.config.training import SACConfig, TrainConfig
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.envs.arm_env import make_problem
+from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sac.sac import SAC
+from sac_ros.training.export import export_policy
+from sac_ros.training.trainer import Trainer
 
 QUICK = ('jaco', 'panda-urdf', 'so101')
 NAMES = (*MJCF, 'panda-urdf', 'ur5', 'xarm7', 'so101')

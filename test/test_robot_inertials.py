@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from robot_texts import INERTIAL, SHAPE, child, mjcf, urdf
 
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.robot import load_robot
+from sac_ros.config.training import ArmConfig
+from sac_ros.robot.loader import load_robot
+from sac_ros.sim.arm import SimArm
 
 
 def inertial(mass, *values):

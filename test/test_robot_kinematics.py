@@ -6,14 +6,14 @@ import torch
 from real_arms import ALL, real_arm
 from robot_texts import body, child, coupled, equality, mjcf, urdf
 
-from sac_ros.base_controller import BaseController
-from sac_ros.config import ArmConfig, ControllerConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.reach import reach_spec
-from sac_ros.envs.robot import load_robot
-from sac_ros.envs.urdf_export import to_urdf
+from sac_ros.config.training import ArmConfig, ControllerConfig
 from sac_ros.errors import ModelError
-from sac_ros.features import ForwardKinematics
+from sac_ros.robot.loader import load_robot
+from sac_ros.robot.urdf_writer import to_urdf
+from sac_ros.sac.base_controller import BaseController
+from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sim.arm import SimArm
+from sac_ros.tasks.reach import reach_spec
 
 BALL = '<body name="wrist" pos="0 0 .2"><joint name="wrist" type="ball"/><geom size=".03"/></body>'
 BASE = ''.join(

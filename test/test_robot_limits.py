@@ -5,8 +5,8 @@ import math
 import pytest
 from robot_texts import mjcf, urdf
 
-from sac_ros.envs.robot import load_robot
 from sac_ros.errors import ModelError
+from sac_ros.robot.loader import load_robot
 
 INF = math.inf
 

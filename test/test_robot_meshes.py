@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from robot_texts import INERTIAL, urdf
 
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.meshes import MAX_TRIANGLES
-from sac_ros.envs.robot import load_robot
+from sac_ros.config.training import ArmConfig
 from sac_ros.errors import ModelError
+from sac_ros.robot.loader import load_robot
+from sac_ros.robot.meshes import MAX_TRIANGLES
+from sac_ros.sim.arm import SimArm
 
 CORNERS = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1]])
 TETRAHEDRON = CORNERS[[[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]]

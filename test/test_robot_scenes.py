@@ -6,11 +6,11 @@ import pytest
 import torch
 from real_arms import openarm_scene
 
-from sac_ros.config import ArmConfig, TaskConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.reach import ReachTask
-from sac_ros.envs.robot import load_robot
-from sac_ros.features import ForwardKinematics
+from sac_ros.config.training import ArmConfig, TaskConfig
+from sac_ros.robot.loader import load_robot
+from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sim.arm import SimArm
+from sac_ros.tasks.reach import ReachTask
 
 DRIVE = 'actuatorfrcrange="-9 9" armature=".1"'
 ARM = f"""<body name="base" {{pose}}><geom size=".05" pos="0 0 .05"/>

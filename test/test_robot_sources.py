@@ -5,11 +5,11 @@ import codecs
 import pytest
 from robot_texts import child, mjcf, urdf
 
-from sac_ros.cli import main
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.robot import load_robot
+from sac_ros.cli.main import main
+from sac_ros.config.training import ArmConfig
 from sac_ros.errors import ModelError
+from sac_ros.robot.loader import load_robot
+from sac_ros.sim.arm import SimArm
 
 NAMED = urdf().replace('name="two"', 'name="zwölf"')
 

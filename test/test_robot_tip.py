@@ -2,7 +2,7 @@
 
 import pytest
 
-from sac_ros.envs.robot import load_robot
+from sac_ros.robot.loader import load_robot
 
 LINK = '<inertial pos="0 0 0" mass="1" diaginertia=".1 .1 .1"/>'
 JOINT = '<joint name="{}" axis="0 1 0" actuatorfrcrange="-5 5" armature=".1"/>' + LINK

@@ -12,14 +12,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from sac_ros.base_controller import make_controller
-from sac_ros.config import ArmConfig, ControllerConfig, SACConfig, TrainConfig
-from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.export import export_policy
-from sac_ros.policy import OnnxPolicy
-from sac_ros.ros import messages
-from sac_ros.sac import SAC
-from sac_ros.settings import flatten
+from sac_ros.config.base import flatten
+from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TrainConfig
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.envs.arm_env import ArmEnv, make_problem
+from sac_ros.ros import conversions as messages
+from sac_ros.sac.base_controller import make_controller
+from sac_ros.sac.sac import SAC
+from sac_ros.training.export import export_policy
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SLOW = 0.25  # simulated seconds per second: all of the deployed times are longer by as much

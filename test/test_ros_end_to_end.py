@@ -13,12 +13,12 @@ from std_srvs.srv import SetBool
 from test_ros_train_node import settings_file
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.config import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.reach import ReachTask
-from sac_ros.envs.robot import load_robot
-from sac_ros.ros import messages
-from sac_ros.settings import flatten
-from sac_ros.trainer import Trainer
+from sac_ros.config.base import flatten
+from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.robot.loader import load_robot
+from sac_ros.ros import conversions as messages
+from sac_ros.tasks.reach import ReachTask
+from sac_ros.training.trainer import Trainer
 
 ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -8,11 +8,11 @@ from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
-from sac_ros.config import TaskConfig
-from sac_ros.envs.reach import ReachPoseTask
-from sac_ros.envs.robot import load_robot
+from sac_ros.config.training import TaskConfig
 from sac_ros.errors import SpecMismatch
-from sac_ros.ros import messages
+from sac_ros.robot.loader import load_robot
+from sac_ros.ros import conversions as messages
+from sac_ros.tasks.reach import ReachPoseTask
 
 NAMES = ('j1', 'j2', 'j3')
 

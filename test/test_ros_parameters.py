@@ -7,11 +7,11 @@ import rclpy
 from rcl_interfaces.msg import ParameterType
 from rclpy.parameter import Parameter
 
-from sac_ros.config import TrainConfig
+from sac_ros.config.base import Checked, build, setting
+from sac_ros.config.training import TrainConfig
 from sac_ros.errors import ConfigError
 from sac_ros.ros.parameter_files import check_parameter_files
 from sac_ros.ros.parameters import declare, undeclared
-from sac_ros.settings import Checked, build, setting
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ def test_nothing_moves_while_nobody_listens(graph, policy):
 
 HELD_UP = """
 import os, signal, sys
-from sac_ros.controller import Controller
+from sac_ros.deploy.controller import Controller
 from sac_ros.ros import policy_node
 
 def step(self, *state, unstopped=Controller.step, count=[0]):

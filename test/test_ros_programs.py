@@ -12,9 +12,9 @@ from policy_files import reach_spec as small_spec
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from sac_ros.envs.reach import reach_spec
-from sac_ros.envs.robot import load_robot
+from sac_ros.robot.loader import load_robot
 from sac_ros.ros.policy_node import LATCHED_TOPIC
+from sac_ros.tasks.reach import reach_spec
 
 SAC_ROS = ('-m', 'sac_ros')
 # The machine that runs the tests is busy: joint states are late only after a while.
@@ -205,7 +205,7 @@ def test_help_lists_the_settings(name):
 def test_ctrl_c_during_imports_leaves_no_traceback(domain, tmp_path, module, arguments):
     start = [*SAC_ROS, *arguments]
     if isinstance(arguments, str):  # a program of its own, as its starter runs it
-        start = ['-c', f'import sys; from sac_ros.programs import {arguments} as run; run()']
+        start = ['-c', f'import sys; from sac_ros.cli.programs import {arguments} as run; run()']
     (tmp_path / module).mkdir()
     (tmp_path / module / '__init__.py').write_text(SLOW)
     environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{os.getcwd()}'}

@@ -14,9 +14,9 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import Marker, MarkerArray
 
-from sac_ros.envs.reach import ReachPoseTask
-from sac_ros.envs.robot import load_robot
-from sac_ros.envs.task import arm_spec
+from sac_ros.robot.loader import load_robot
+from sac_ros.tasks.reach import ReachPoseTask
+from sac_ros.tasks.task import arm_spec
 
 COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

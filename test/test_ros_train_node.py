@@ -10,7 +10,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.policy import OnnxPolicy
+from sac_ros.deploy.onnx_policy import OnnxPolicy
 
 ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
 

@@ -134,7 +134,7 @@ def test_a_recording_that_lacks_something_says_what(tmp_path):
 
 def test_a_recording_of_the_arm_through_the_command_line(tmp_path):
     pytest.importorskip('mujoco', reason='MuJoCo is not installed')
-    from sac_ros.envs.robot import load_robot
+    from sac_ros.robot.loader import load_robot
 
     names = load_robot().joint_names
     zeros = np.zeros(len(names))
@@ -369,7 +369,7 @@ def test_a_bag_that_lacks_messages_says_so(tmp_path, caplog):
 
 def test_poses_through_the_command_line(tmp_path):
     pytest.importorskip('mujoco', reason='MuJoCo is not installed')
-    from sac_ros.envs.robot import load_robot
+    from sac_ros.robot.loader import load_robot
 
     names = load_robot().joint_names
     zeros = np.zeros(len(names))

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from policy_files import linear_policy, reach_spec, save
 
-from sac_ros.base_controller import make_controller
-from sac_ros.config import ControllerConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.env import make_problem
-from sac_ros.export import export_policy, trial_observations
-from sac_ros.policy import OLDEST_RUNTIME, OnnxPolicy
-from sac_ros.sac import SAC
+from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.deploy.onnx_policy import OLDEST_RUNTIME, OnnxPolicy
+from sac_ros.envs.arm_env import make_problem
+from sac_ros.sac.base_controller import make_controller
+from sac_ros.sac.sac import SAC
+from sac_ros.training.export import export_policy, trial_observations
 
 ROOT = Path(__file__).resolve().parents[1]
 # Made once, where the checkout is.
@@ -25,12 +25,14 @@ RUN = """
 import json, sys
 import numpy as np
 import onnxruntime
-from sac_ros.policy import OnnxPolicy
+from sac_ros.deploy.onnx_policy import OnnxPolicy
 policy, observations = OnnxPolicy(sys.argv[1]), np.load(sys.argv[2])
 torques = [policy(observation).tolist() for observation in observations]
 print(json.dumps({'version': onnxruntime.__version__, 'torques': torques}))
 """
-LOAD = 'import sys; from sac_ros.policy_check import load_checked; load_checked(sys.argv[1])'
+LOAD = (
+    'import sys; from sac_ros.deploy.policy_check import load_checked; load_checked(sys.argv[1])'
+)
 CASES = {
     'ik-pd': TrainConfig(sac=SACConfig(hidden=16)),
     'pose, batch norm': TrainConfig(

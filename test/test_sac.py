@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sac_ros.adam import adam_state, adam_step
-from sac_ros.base_controller import Base, entropy_weight
-from sac_ros.compiling import CACHE, Compiler
-from sac_ros.config import SACConfig
-from sac_ros.networks import sample_action
-from sac_ros.products import Products
-from sac_ros.sac import SAC
+from sac_ros.accel.compiler import CACHE, Compiler
+from sac_ros.accel.matmul import Products
+from sac_ros.config.training import SACConfig
+from sac_ros.sac.adam import adam_state, adam_step
+from sac_ros.sac.base_controller import Base, entropy_weight
+from sac_ros.sac.networks import sample_action
+from sac_ros.sac.sac import SAC
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 
@@ -144,7 +144,7 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
     wanted, _ = sac.update(state, batch(), noise(sac))
     for _ in range(2):
         assert equal(update(state, batch(), noise(sac))[0], wanted)
-    warned = [record for record in caplog.records if record.name == 'sac_ros.compiling']
+    warned = [record for record in caplog.records if record.name == 'sac_ros.accel.compiler']
     assert [record.message[:25] for record in warned] == ['cannot compile the update']
 
 
@@ -152,11 +152,11 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
 def test_what_cannot_be_built_leaves_updates_eager_with_one_warning(tmp_path, missing):
     if missing == 'product' and not Products.of('cpu', bf16=False).own:
         pytest.skip('this processor needs no operator of ours')
-    broken = tmp_path / 'products.cpp'
+    broken = tmp_path / 'matmul.cpp'
     broken.write_text('not C++')
     program = f"""
 from pathlib import Path
-from sac_ros import products
+from sac_ros.accel import matmul as products
 if {missing == 'product'}:
     products.SOURCE = Path({str(broken)!r})
 from test_sac import SAC, SMALL, Compiler, batch, equal, noise, problem

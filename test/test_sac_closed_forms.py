@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.func import grad
 
-from sac_ros.adam import adam_step
-from sac_ros.config import SACConfig
-from sac_ros.networks import sample_action
-from sac_ros.sac import SAC
-from sac_ros.sac_state import Noise, Step
+from sac_ros.config.training import SACConfig
+from sac_ros.sac.adam import adam_step
+from sac_ros.sac.networks import sample_action
+from sac_ros.sac.sac import SAC
+from sac_ros.sac.state import Noise, Step
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 PLAIN = SACConfig(normalization='none', normalize_observation=False, n_atoms=0)

@@ -5,8 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from sac_ros.deploy.safety_filter import (
+    SafetyConfig,
+    SafetyFilter,
+    between,
+    fallback_torque,
+    limit_rate,
+)
 from sac_ros.errors import ConfigError
-from sac_ros.safety import SafetyConfig, SafetyFilter, between, fallback_torque, limit_rate
 from sac_ros.spec import ObservationField, PolicySpec
 
 

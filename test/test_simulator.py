@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from sac_ros.config import ArmConfig, RealismConfig
+from sac_ros.config.training import ArmConfig, RealismConfig
+from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError
-from sac_ros.simulator import SimConfig, Simulator
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sac_ros.supervisor import ACTIVE, LATCHED, State, Supervisor, SupervisorConfig
+from sac_ros.deploy.supervisor import ACTIVE, LATCHED, State, Supervisor, SupervisorConfig
 
 PERIOD = 0.002
 

@@ -10,14 +10,14 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from real_arms import ALL, arm_config, some_of
 
-from sac_ros.cli import main
-from sac_ros.config import ArmConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.env import ArmEnv, make_problem
-from sac_ros.envs.tasks import TASKS, task_class
+from sac_ros.cli.main import main
+from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.envs.arm_env import ArmEnv, make_problem
 from sac_ros.errors import EnvError
-from sac_ros.export import export_policy
-from sac_ros.features import Features
-from sac_ros.sac import SAC
+from sac_ros.sac.features import Features
+from sac_ros.sac.sac import SAC
+from sac_ros.tasks.registry import TASKS, task_class
+from sac_ros.training.export import export_policy
 
 QUICK = ('default', 'two-joints', 'jaco', 'panda-urdf')
 DOCS = Path(__file__).resolve().parents[1] / 'docs/tasks.md'
@@ -154,7 +154,9 @@ def test_a_task_that_cannot_be_used_is_refused_by_name(tmp_path):
     file.write_text('import no_such_module\n')
     with pytest.raises(EnvError, match='ModuleNotFoundError'):
         task_class(f'{file}:KeepHigh')
-    half = 'from sac_ros.envs.task import Task\nclass Half(Task):\n    def begin(self, rng): ...\n'
+    half = (
+        'from sac_ros.tasks.task import Task\nclass Half(Task):\n    def begin(self, rng): ...\n'
+    )
     file.write_text(half)
     with pytest.raises(EnvError, match='Half must define observe, reward, success'):
         task_class(f'{file}:Half')

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from sac_ros.checkpoint import load_checkpoint, load_notes, save_checkpoint
-from sac_ros.config import ControllerConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.episode import retrace
+from sac_ros.config.base import flatten
+from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
 from sac_ros.replay import ReplayReader
-from sac_ros.settings import flatten
 from sac_ros.spec import Transition
-from sac_ros.trainer import Trainer
+from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.training.open_episode import retrace
+from sac_ros.training.trainer import Trainer
 
 HIDDEN = SACConfig(hidden=8, batch_size=16)
 
@@ -92,8 +92,8 @@ import os, signal, sys
 sys.path.insert(0, {here!r})
 import dataclasses
 from test_trainer import HIDDEN, config
-from sac_ros.config import TaskConfig
-from sac_ros.trainer import Trainer
+from sac_ros.config.training import TaskConfig
+from sac_ros.training.trainer import Trainer
 
 def die(trainer):
     if trainer.step == {at}:
@@ -402,9 +402,9 @@ import resource, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_trainer import config
-from sac_ros.checkpoint import save_checkpoint
+from sac_ros.training.checkpoint import save_checkpoint
 from sac_ros.errors import CheckpointError
-from sac_ros.trainer import Trainer
+from sac_ros.training.trainer import Trainer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path({str(trainer.checkpoint)!r})
 state = Trainer(config({str(tmp_path / 'x')!r})).state

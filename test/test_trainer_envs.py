@@ -9,12 +9,12 @@ import pytest
 from gymnasium.spaces import Box
 from test_trainer import config, episodes, same, transitions
 
-from sac_ros import trainer as trainer_module
-from sac_ros.checkpoint import load_notes
-from sac_ros.envs.env import ArmEnv
+from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import EnvError, SpecMismatch
 from sac_ros.seeds import evaluation_seed, training_seed
-from sac_ros.trainer import Trainer
+from sac_ros.training import trainer as trainer_module
+from sac_ros.training.checkpoint import load_notes
+from sac_ros.training.trainer import Trainer
 
 
 class Walk(gymnasium.Env):

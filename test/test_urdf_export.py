@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from real_arms import MJCF, real_robot, some_of
 
-from sac_ros.config import ArmConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.robot import load_robot
-from sac_ros.envs.urdf_export import description_of, roll_pitch_yaw, to_urdf
+from sac_ros.config.training import ArmConfig
+from sac_ros.robot.loader import load_robot
+from sac_ros.robot.urdf_writer import description_of, roll_pitch_yaw, to_urdf
+from sac_ros.sim.arm import SimArm
 
 CROOKED = """<mujoco model="crooked"><compiler angle="radian"/><worldbody>
   <geom name="floor" type="plane" size="1 1 .1"/>

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 from policy_files import linear_policy, save
 
-from sac_ros.cli import main
-from sac_ros.config import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.picture import Camera
-from sac_ros.envs.reach import reach_spec
-from sac_ros.envs.robot import load_robot
+from sac_ros.cli.main import main
+from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError, EnvError
-from sac_ros.event_log import EventLog, crc32c
-from sac_ros.trainer import Trainer
-from sac_ros.training_log import NAMES
-from sac_ros.video import gif, write_video
+from sac_ros.robot.loader import load_robot
+from sac_ros.sim.arm import SimArm
+from sac_ros.sim.rendering import Camera
+from sac_ros.tasks.reach import reach_spec
+from sac_ros.training.tensorboard import EventLog, crc32c
+from sac_ros.training.trainer import Trainer
+from sac_ros.training.training_log import NAMES
+from sac_ros.training.video import gif, write_video
 
 
 @pytest.fixture(scope='module')

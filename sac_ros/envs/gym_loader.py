@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium
 
-from sac_ros.config import TrainConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.gym_env import GymEnv, describe, gym_spec
 from sac_ros.errors import ConfigError, EnvError
 from sac_ros.spec import PolicySpec

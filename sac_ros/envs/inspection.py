@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.envs.arm import SimArm
-from sac_ros.envs.inertials import LEAST_MASS
-from sac_ros.envs.task import Task
 from sac_ros.errors import ModelError
+from sac_ros.robot.inertials import LEAST_MASS
+from sac_ros.sim.arm import SimArm
+from sac_ros.tasks.task import Task
 
 POSTURES = 500  # in which gravity is measured
 GOALS = 300  # that are drawn for the picture

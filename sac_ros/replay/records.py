@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay.format import Layout, Mask, Rows, segment_path
-from sac_ros.replay.map import SegmentMap
+from sac_ros.replay.memory_map import SegmentMap
 from sac_ros.replay.sampling import RecordSampler, Size
 from sac_ros.spec import PolicySpec
 

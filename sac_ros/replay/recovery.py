@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay.files import Files, Lock, create, disk_error, make_directory, write_all
+from sac_ros.replay.filesystem import Files, Lock, create, disk_error, make_directory, write_all
 from sac_ros.replay.format import (
     SPEC_FILE,
     first_sequence,

@@ -9,9 +9,9 @@ import numpy as np
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay.encoder import RUNNING, TRUNCATED, Encoder
-from sac_ros.replay.files import Files, disk_error, files_for, write_all
+from sac_ros.replay.filesystem import Files, disk_error, files_for, write_all
 from sac_ros.replay.format import Layout, Source
-from sac_ros.replay.upkeep import WritableRecords
+from sac_ros.replay.storage import WritableRecords
 from sac_ros.spec import PolicySpec, Transition
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.envs.env import ArmEnv
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import EnvError, SacRosError
-from sac_ros.evaluation import Act, onnx_action
-from sac_ros.policy import OnnxPolicy
 from sac_ros.report.data import links_of, rounded
 from sac_ros.report.run import Learner, Run
 from sac_ros.seeds import evaluation_seed
+from sac_ros.training.evaluation import Act, onnx_action
 
 EPISODES = 12  # the first ones of an evaluation
 AT_LIMIT = 0.99  # share of the torque limit from which a torque counts as at it

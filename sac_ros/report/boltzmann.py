@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.base_controller import Base, entropy_weight, with_base
-from sac_ros.envs.env import ArmEnv
+from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayReader
 from sac_ros.report.data import links_of, packed, rounded
 from sac_ros.report.run import Learner, Run
+from sac_ros.sac.base_controller import Base, entropy_weight, with_base
 
 GRID = np.linspace(-1, 1, 121, dtype=np.float32)  # residuals at which Q is computed
 EPISODES, STATES = 6, 8  # episodes of the replay, and states of each

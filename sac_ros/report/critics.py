@@ -18,14 +18,14 @@ import torch
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
-from sac_ros.base_controller import entropy_weight, with_base
-from sac_ros.best_checkpoint import BestCheckpoint
-from sac_ros.envs.env import make_env
+from sac_ros.envs.arm_env import make_env
 from sac_ros.errors import SacRosError
-from sac_ros.networks import sample_action
 from sac_ros.report.data import rounded
 from sac_ros.report.run import Learner, Run
+from sac_ros.sac.base_controller import entropy_weight, with_base
+from sac_ros.sac.networks import sample_action
 from sac_ros.seeds import report_seed
+from sac_ros.training.best_checkpoint import BestCheckpoint
 
 TAIL_WEIGHT = 0.01
 EPISODES = 6

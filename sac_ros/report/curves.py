@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sac_ros.config.base import flatten
 from sac_ros.report.data import rounded
 from sac_ros.report.run import Run
-from sac_ros.settings import flatten
 
 MOST_POINTS = 400  # of a curve; longer ones are thinned
 ALIKE = ('seed', 'run_dir', 'compile', 'tensorboard', 'video', 'device')  # may differ in a group

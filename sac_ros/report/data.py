@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.envs.arm import SimArm
+from sac_ros.sim.arm import SimArm
 
 
 def packed(values: NDArray[Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from sac_ros.config import TrainConfig
+from sac_ros.config.base import settings
+from sac_ros.config.training import TrainConfig
 from sac_ros.report.data import rounded
 from sac_ros.report.run import Run
-from sac_ros.settings import settings
 
 SETTLED_FACTOR = 1.25  # alpha may change by this in the last quarter of a run
 ENTROPY_SHARE = 0.25  # of the target entropy, within which the entropy has to be

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sac_ros import __version__
-from sac_ros.disk import write_atomically
 from sac_ros.errors import ConfigError, SacRosError
+from sac_ros.filesystem import write_atomically
 from sac_ros.report.arm import arm
 from sac_ros.report.boltzmann import boltzmann
 from sac_ros.report.critics import critics

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay.tools import summarize
+from sac_ros.replay.maintenance import summarize
 from sac_ros.report.data import rounded
 from sac_ros.report.run import Run
 

@@ -11,19 +11,19 @@ from typing import Any, NamedTuple, TypeVar
 import gymnasium
 import torch
 
-from sac_ros.base_controller import make_controller
-from sac_ros.checkpoint import load_checkpoint, load_notes
-from sac_ros.config import TrainConfig
-from sac_ros.disk import read_json_lines
-from sac_ros.envs.env import make_problem
+from sac_ros.config.base import build
+from sac_ros.config.training import TrainConfig
+from sac_ros.envs.arm_env import make_problem
 from sac_ros.errors import CheckpointError, ConfigError, SacRosError
-from sac_ros.event_log import Scalars, read_scalars
-from sac_ros.hindsight import Hindsight
+from sac_ros.filesystem import read_json_lines
 from sac_ros.replay import ReplayReader
-from sac_ros.sac import SAC
-from sac_ros.sac_state import LearnerState
-from sac_ros.settings import build
+from sac_ros.sac.base_controller import make_controller
+from sac_ros.sac.hindsight import Hindsight
+from sac_ros.sac.sac import SAC
+from sac_ros.sac.state import LearnerState
 from sac_ros.spec import PolicySpec
+from sac_ros.training.checkpoint import load_checkpoint, load_notes
+from sac_ros.training.tensorboard import Scalars, read_scalars
 
 Read = TypeVar('Read')
 

@@ -16,8 +16,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, String
 
-from sac_ros.effort_guard import GuardedRobot
-from sac_ros.ros.messages import Vector
+from sac_ros.deploy.effort_guard import GuardedRobot
+from sac_ros.ros.conversions import Vector
 
 NAME = 'effort_guard'
 UNRELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

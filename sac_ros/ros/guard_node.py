@@ -23,18 +23,18 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header, String
 
-from sac_ros.effort_guard import EffortGuard, GuardedRobot
+from sac_ros.config.base import Checked
+from sac_ros.deploy.effort_guard import EffortGuard, GuardedRobot
 from sac_ros.errors import SpecMismatch, StateError
-from sac_ros.ros import messages
-from sac_ros.ros.command import COMMAND_TOPIC, LAST_WORDS, LAST_WORDS_PERIOD, LATEST
+from sac_ros.ros import conversions as messages
+from sac_ros.ros.effort_publisher import COMMAND_TOPIC, LAST_WORDS, LAST_WORDS_PERIOD, LATEST
+from sac_ros.ros.flood_guard import Listener
 from sac_ros.ros.guard_link import HEARTBEAT_PERIOD, LATCHED, NAME, RELEASE, UNRELIABLE
 from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
-from sac_ros.ros.listening import Listener
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.ros.realtime import RealtimeConfig, settle
 from sac_ros.ros.service_threads import ServiceThreadsNode
-from sac_ros.settings import Checked
 
 REPORT_PERIOD = 1.0  # [s]
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
+from sac_ros.deploy.joint_motion import JointStateConfig, VelocityCheck, VelocityEstimator
+from sac_ros.deploy.safety_filter import SafetyFilter, all_finite
 from sac_ros.errors import SpecMismatch, StateError
-from sac_ros.joint_motion import JointStateConfig, VelocityCheck, VelocityEstimator
-from sac_ros.safety import SafetyFilter, all_finite
 
 Vector = NDArray[np.float64]
 DRIFT = 0.002  # share by which clocks may differ: NTP slews by 500 ppm

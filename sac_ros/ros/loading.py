@@ -11,15 +11,15 @@ from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.task import Future as RosFuture
 
+from sac_ros.config.base import Checked, setting
+from sac_ros.deploy.joint_motion import JointStateConfig
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.deploy.policy_check import load_checked
+from sac_ros.deploy.policy_file import find_policy
+from sac_ros.deploy.safety_filter import SafetyConfig
+from sac_ros.deploy.supervisor import SupervisorConfig
 from sac_ros.errors import ConfigError, PolicyError, SacRosError
-from sac_ros.joint_motion import JointStateConfig
-from sac_ros.policy import OnnxPolicy
-from sac_ros.policy_check import load_checked
-from sac_ros.policy_file import find_policy
 from sac_ros.ros.realtime import RealtimeConfig
-from sac_ros.safety import SafetyConfig
-from sac_ros.settings import Checked, setting
-from sac_ros.supervisor import SupervisorConfig
 
 POLL_PERIOD = 0.01  # [s] between two looks whether a policy is loaded
 

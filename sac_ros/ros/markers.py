@@ -13,8 +13,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from sac_ros.envs.arm import SimArm
-from sac_ros.ros.messages import draw_goal, to_ball, to_joint_state, to_text
+from sac_ros.ros.conversions import draw_goal, to_ball, to_joint_state, to_text
+from sac_ros.sim.arm import SimArm
 
 Vector = NDArray[np.float64]
 TRAIL = 150  # places of the tip that are kept

@@ -10,8 +10,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
+from sac_ros.config.base import Checked, Setting, build, preset_of, settings
 from sac_ros.errors import ConfigError
-from sac_ros.settings import Checked, Setting, build, preset_of, settings
 
 INT64 = 2**63 - 1
 Config = TypeVar('Config', bound=Checked)

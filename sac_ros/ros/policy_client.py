@@ -21,7 +21,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.errors import ConfigError, NodeError
-from sac_ros.ros import messages
+from sac_ros.ros import conversions as messages
 from sac_ros.ros.process import initialize
 from sac_ros.ros.state_monitor import StateMonitor
 

@@ -26,21 +26,21 @@ from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.controller import Controller
-from sac_ros.effort_guard import GuardedRobot
+from sac_ros.deploy.controller import Controller
+from sac_ros.deploy.effort_guard import GuardedRobot
+from sac_ros.deploy.supervisor import MOVING, State, Supervisor
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch, StateError
-from sac_ros.ros import messages
-from sac_ros.ros.command import LATEST, Commander
+from sac_ros.ros import conversions as messages
 from sac_ros.ros.controller_watch import ControllerWatch
+from sac_ros.ros.effort_publisher import LATEST, Commander
+from sac_ros.ros.flood_guard import Listener
 from sac_ros.ros.guard_link import GuardLink
 from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
-from sac_ros.ros.listening import Listener
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.ros.realtime import settle
 from sac_ros.ros.service_threads import ServiceThreadsNode
-from sac_ros.supervisor import MOVING, State, Supervisor
 
 WATCHDOG_PERIOD = 0.005  # [s]
 GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who listens

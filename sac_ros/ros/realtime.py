@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sac_ros.settings import Checked, setting
+from sac_ros.config.base import Checked, setting
 
 # A thread that loads a policy hands the interpreter back this soon.
 SWITCH_INTERVAL = 0.0005  # [s]

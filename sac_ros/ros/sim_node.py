@@ -19,13 +19,13 @@ from std_msgs.msg import Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.envs.urdf_export import description_of
+from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError, SpecMismatch
-from sac_ros.ros import messages
+from sac_ros.robot.urdf_writer import description_of
+from sac_ros.ros import conversions as messages
 from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
-from sac_ros.simulator import SimConfig, Simulator
 
 COMMAND_TOPIC = 'forward_effort_controller/commands'
 GOAL_TOPICS = {'policy_node/goal': PointStamped, 'policy_node/goal_pose': PoseStamped}

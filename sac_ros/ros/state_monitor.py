@@ -7,8 +7,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
-from sac_ros.ros.messages import GOAL_DISTANCE
-from sac_ros.supervisor import State
+from sac_ros.deploy.supervisor import State
+from sac_ros.ros.conversions import GOAL_DISTANCE
 
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SIM_NODE = 'sim_node'

@@ -20,16 +20,16 @@ from std_msgs.msg import Float64, Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.config import TrainConfig
-from sac_ros.envs.env import ArmEnv
-from sac_ros.envs.urdf_export import description_of
+from sac_ros.config.training import TrainConfig
+from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import SacRosError
-from sac_ros.ros import messages
+from sac_ros.robot.urdf_writer import description_of
+from sac_ros.ros import conversions as messages
 from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import StopRequest, run_ros
-from sac_ros.trainer import Trainer
-from sac_ros.training_result import export_chosen, finish
+from sac_ros.training.result import export_chosen, finish
+from sac_ros.training.trainer import Trainer
 
 SHOW_PERIOD = 0.05  # [s] between two joint states
 REPORT_PERIOD = 1.0  # [s] between two reports

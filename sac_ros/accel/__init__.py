@@ -1,0 +1,1 @@
+"""Faster updates; training works without this package."""

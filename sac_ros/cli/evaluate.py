@@ -1,0 +1,170 @@
+"""The command line of `sac_ros evaluate`: acceptance of a policy, or of the baseline."""
+# ruff: noqa: T201 (a command line prints)
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sac_ros.config.base import build, settings
+from sac_ros.config.training import ARM_ENV, ArmConfig, RealismConfig, TaskConfig, TrainConfig
+from sac_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sac_ros.deploy.onnx_policy import OnnxPolicy
+    from sac_ros.envs.arm_env import ArmEnv
+    from sac_ros.training.evaluation import Act
+
+NOT_ACCEPTED = 1
+# Settings that come from the run of a policy.
+OF_RUN = ('env', 'episode_steps', 'nan_ends_episode', 'arm.', 'task.', 'realism.')
+
+
+def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: Any) -> None:
+    """Add `evaluate` to the subparsers of the program.
+
+    Args:
+        commands: result of `add_subparsers`.
+        add_settings: adds an option per setting of a configuration class.
+        form: formatter of the help.
+    """
+    evaluate = commands.add_parser(
+        'evaluate',
+        help='measure an exported policy in simulation',
+        description='Run an exported policy with ONNX Runtime, from rest and from goal to goal, '
+        'and print figures and verdict. Where the policy lies in its run directory, the settings '
+        'of the run apply; options replace them. Exit status: 0 accepted, 1 not accepted, '
+        '2 bad input; without an arm there is no verdict and the status is 0.',
+        formatter_class=form,
+    )
+    evaluate.add_argument(
+        'policy', nargs='?', type=Path, metavar='POLICY', help='ONNX file, or directory of a run'
+    )
+    evaluate.add_argument(
+        '--baseline', choices=('ik',),
+        help='measure inverse kinematics and computed-torque control in place of a policy; '
+        'with POLICY, on the episodes of its run',
+    )  # fmt: skip
+    evaluate.add_argument(
+        '--episodes', type=int, default=100, help='how many in each pass (default: 100)'
+    )
+    evaluate.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
+    evaluate.add_argument(
+        '--env', default=argparse.SUPPRESS,
+        help='arm-reach, or the id of a Gymnasium environment (default: arm-reach)',
+    )  # fmt: skip
+    evaluate.add_argument(
+        '--env_args', default=argparse.SUPPRESS, help='arguments of a Gymnasium environment'
+    )
+    evaluate.add_argument(
+        '--episode_steps', type=int, default=argparse.SUPPRESS, help='actions per episode at most'
+    )
+    add_settings(evaluate, ArmConfig, 'arm.')
+    add_settings(evaluate, TaskConfig, 'task.')
+    add_settings(evaluate, RealismConfig, 'realism.')
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.episodes < 1:
+        raise ConfigError(f'--episodes is {options.episodes}; it must be at least 1')
+    if options.policy is None and options.baseline is None:
+        raise ConfigError('give a policy (an ONNX file or the directory of a run), or --baseline')
+    from sac_ros.deploy.policy_check import load_checked
+    from sac_ros.deploy.policy_file import find_policy
+    from sac_ros.envs.arm_env import ArmEnv
+
+    policy = None
+    if options.policy is not None:
+        policy = load_checked(find_policy(options.policy))
+    config = config_for(options, policy)
+    if config.env != ARM_ENV:
+        return _evaluate_gym(options, config, policy)
+    env = ArmEnv(config)
+    act = _act(options, config, policy, env)
+    return _judge(options, env, act)
+
+
+def config_for(options: argparse.Namespace, policy: OnnxPolicy | None) -> TrainConfig:
+    """Return the settings of a policy's run, with those of the command line in their place."""
+    known = {item.name for item in settings(TrainConfig)}
+    values = {} if policy is None else _settings_of_run(policy)
+    values |= {k: v for k, v in vars(options).items() if k in known}
+    config: TrainConfig = build(TrainConfig, {k: v for k, v in values.items() if k in known})
+    return config
+
+
+def _settings_of_run(policy: OnnxPolicy) -> dict[str, Any]:
+    """Return the settings in the checkpoint beside a policy; none where it is of another robot."""
+    checkpoint = policy.path.parent / 'checkpoint.npz'
+    if not checkpoint.exists():
+        return {}
+    from sac_ros.training.checkpoint import load_notes
+
+    notes = load_notes(checkpoint)
+    if notes.get('spec') != policy.spec.to_json():
+        return {}
+    given = dict(notes.get('config', {}))
+    return {name: value for name, value in given.items() if name.startswith(OF_RUN)}
+
+
+def _act(
+    options: argparse.Namespace, config: TrainConfig, policy: OnnxPolicy | None, env: ArmEnv
+) -> Act:
+    from sac_ros.training.evaluation import onnx_action
+    from sac_ros.training.ik_baseline import IkBaseline
+
+    if policy is not None:
+        policy.spec.check_same(env.policy_spec, f'policy {policy.path}', 'the environment')
+    if options.baseline is None and policy is not None:
+        return onnx_action(policy, policy.spec)
+    return IkBaseline(config, env.policy_spec)
+
+
+def _judge(options: argparse.Namespace, env: ArmEnv, act: Act) -> int:
+    """Measure, print table and verdict; return the exit status."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from sac_ros.training.acceptance import acceptance_table, measure_acceptance
+    from sac_ros.training.result import write_acceptance
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task('episodes', total=2 * options.episodes)
+        result = measure_acceptance(
+            env, act, options.episodes, on_episode=lambda: bar.advance(task)
+        )
+    out = Console(markup=False, highlight=False)
+    out.print(acceptance_table(result), soft_wrap=True)
+    for name, figures in result.passes.items():
+        returns = f'{figures.mean_return:.2f} +- {figures.std_return:.2f}'
+        print(f'return   {returns} {name.replace("_", " ")}')
+    for warning in result.warnings:
+        print(f'warning: {warning}')
+    print(result.verdict)
+    if options.json is not None:
+        write_acceptance(options.json, result)
+    return 0 if result.accepted else NOT_ACCEPTED
+
+
+def _evaluate_gym(
+    options: argparse.Namespace, config: TrainConfig, policy: OnnxPolicy | None
+) -> int:
+    from sac_ros.envs.arm_env import make_env
+    from sac_ros.training.evaluation import evaluate, onnx_action
+
+    if options.baseline is not None or policy is None:
+        raise ConfigError(f'--baseline is for arms, not for {config.env}')
+    if options.json is not None:
+        raise ConfigError(f'--json is for arms; {config.env} has no acceptance')
+    env, spec = make_env(config)
+    policy.spec.check_same(spec, f'policy {policy.path}', 'the environment')
+    result = evaluate(env, onnx_action(policy, policy.spec), options.episodes)
+    print(f'return   {result.mean_return:.2f} +- {result.std_return:.2f}')
+    if not math.isnan(result.success_rate):
+        print(f'success  {100 * result.success_rate:.0f} % of {result.episodes} episodes')
+    return 0

@@ -1,0 +1,180 @@
+"""The command line: `sac_ros train`, `evaluate`, `export` and `replay`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_type_hints
+
+from sac_ros import __version__
+from sac_ros.cli.arguments import Parser
+from sac_ros.cli.evaluate import add_evaluate_parser
+from sac_ros.cli.node import add_node_parser
+from sac_ros.cli.replay import add_replay_parser
+from sac_ros.cli.report import REPORT_NAME, add_report_parser, write_report
+from sac_ros.cli.request import add_request_parsers
+from sac_ros.cli.robot import add_robot_parser
+from sac_ros.config.base import Checked, Setting, build, settings
+from sac_ros.config.training import TrainConfig
+from sac_ros.errors import SacRosError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; bad input gives one line on standard error and status 2."""
+    logging.basicConfig(format='%(message)s')
+    logging.getLogger('sac_ros').setLevel(logging.INFO)
+    try:
+        options = _parser().parse_args(arguments)
+        status: int = options.run(options)
+        return status
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERRUPTED
+    except SacRosError as error:
+        print(f'sac_ros: {type(error).__name__}: {error}', file=sys.stderr)
+    except OSError as error:
+        where = f'{error.filename}: ' if error.filename else ''
+        print(f'sac_ros: {where}{error.strerror or error}', file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog='sac_ros', description='Soft Actor-Critic for torque-controlled arms.')
+    parser.add_argument('--version', action='version', version=__version__)
+    commands: Any = parser.add_subparsers(required=True, metavar='COMMAND')
+
+    train = commands.add_parser(
+        'train',
+        help='train a policy, or go on with a run that was stopped',
+        description='Train until --steps, evaluate, export the policy. '
+        'Ctrl-C saves at any moment; the same command resumes.',
+        formatter_class=_Help,
+    )
+    add_settings(train, TrainConfig)
+    train.add_argument(
+        '--report',
+        action='store_true',
+        help='write RUN_DIR/report.html at the end (sac_ros report)',
+    )
+    train.set_defaults(run=_train)
+
+    add_evaluate_parser(commands, add_settings, _Help)
+    export = commands.add_parser(
+        'export',
+        help='write the policy of a run as ONNX',
+        description='Write RUN_DIR/policy_last.onnx and policy_best.onnx from the checkpoints, '
+        'and the one to deploy as policy.onnx.',
+    )
+    export.add_argument('run_dir', type=Path, help='directory of the run')
+    export.set_defaults(run=_export)
+    add_replay_parser(commands)
+    add_robot_parser(commands, add_settings)
+    add_report_parser(commands)
+    add_node_parser(commands, add_settings)
+    add_request_parsers(commands)
+    return parser
+
+
+class _Help(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=99)
+
+
+def add_settings(parser: argparse.ArgumentParser, cls: type[Checked], prefix: str = '') -> None:
+    """Add an option for every setting, one group of options per configuration class."""
+    group = parser.add_argument_group((cls.__doc__ or '').splitlines()[0].rstrip('.'))
+    nested = {
+        name: kind
+        for name, kind in get_type_hints(cls).items()
+        if isinstance(kind, type) and issubclass(kind, Checked)
+    }
+    for item in settings(cls, prefix):
+        if item.name.removeprefix(prefix).partition('.')[0] not in nested:
+            _add_setting(group, item)
+    for name, kind in nested.items():
+        add_settings(parser, kind, f'{prefix}{name}.')
+
+
+def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
+    default = item.default if item.default != '' else 'none'
+    text = f'{item.text} (default: {default})'.replace('%', '%%')
+    options: dict[str, Any] = {'dest': item.name, 'default': argparse.SUPPRESS, 'help': text}
+    if item.type is bool:
+        group.add_argument(f'--{item.name}', action=argparse.BooleanOptionalAction, **options)
+        return
+    options['metavar'] = {int: 'N', float: 'X'}.get(item.type, 'TEXT')
+    if item.choices:
+        options['metavar'] = '{' + ','.join(item.choices) + '}'
+    names = [f'--{item.name}']
+    if item.name in ('task.name', 'controller.name'):
+        names.insert(0, f'--{item.name.removesuffix(".name")}')
+    group.add_argument(*names, type=item.type, **options)
+
+
+def _given(options: argparse.Namespace) -> TrainConfig:
+    known = {item.name for item in settings(TrainConfig)}
+    values = {name: value for name, value in vars(options).items() if name in known}
+    config: TrainConfig = build(TrainConfig, values)
+    return config
+
+
+def _train(options: argparse.Namespace) -> int:
+    config = _given(options)
+    if options.report:
+        from sac_ros.report.page import plotly_source
+
+        plotly_source()  # fails now where it is missing, not after hours of training
+    from sac_ros.training.console import TrainingReport
+    from sac_ros.training.result import final_episodes, finish
+    from sac_ros.training.trainer import Trainer
+
+    trainer = Trainer(config)
+    trainer.check_export()
+    report = TrainingReport(trainer)
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        trainer.request_stop()
+        report.say('saving; Ctrl-C once more quits at once')
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with report:
+            finished = trainer.run(report.step)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if not finished:
+        report.stopped()
+        return EXIT_INTERRUPTED
+    with report.measuring(final_episodes(trainer)) as on_episode:
+        result = finish(trainer, on_episode)
+    report.finished(result)
+    if options.report:
+        write_report([trainer.run_dir], trainer.run_dir / REPORT_NAME)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from sac_ros.training.checkpoint import load_notes
+    from sac_ros.training.result import export_chosen
+    from sac_ros.training.trainer import Trainer
+
+    notes = load_notes(options.run_dir / 'checkpoint.npz')
+    config = build(TrainConfig, notes['config'])
+    trainer = Trainer(dataclasses.replace(config, run_dir=str(options.run_dir), compile=False))
+    name, parity = export_chosen(trainer)
+    print(f'{trainer.policy_path} is the {name} policy')
+    print(f'{trainer.policy_path} agrees with the network to {parity:.1e} of the torque limit')
+    return 0

@@ -1,0 +1,349 @@
+"""Every setting of a robot, a task and a training run: its default, unit and range, once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sac_ros.config.base import Checked, setting
+from sac_ros.errors import ConfigError
+
+ARM_ENV = 'arm-reach'  # the setting `env` of a simulated arm
+LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
+    **{
+        f'arm.{name}': name
+        for name in ('model', 'joints', 'tip', 'xacro_args', 'torque_limits', 'velocity_limits')
+    },
+    'realism.preset': 'realism',
+}
+
+
+@dataclass(frozen=True)
+class ArmConfig(Checked):
+    """The simulated robot."""
+
+    model: str = setting(
+        '', 'URDF or MJCF file of the arm; empty for the one that comes with sac_ros'
+    )
+    joints: str = setting(
+        '',
+        'joints to actuate, as names or patterns with *, comma between; empty for all but '
+        'those of a gripper',
+    )
+    tip: str = setting(
+        '', 'body or site that is the tip; empty for tool0, *tcp*, an end effector or a flange at '
+        'the end of the chain, else its last body'
+    )  # fmt: skip
+    torque_limits: str = setting(
+        '', 'torque limits in place of those of the file, as joint*=20,wrist=3.5 [N·m]'
+    )
+    velocity_limits: str = setting(
+        '', 'velocity limits in place of those of the file, as joint*=4,wrist=6 [rad/s]'
+    )
+    xacro_args: str = setting('', 'arguments of a .xacro file, as prefix:=left_ gripper:=true')
+    table: str = setting(
+        '', 'height of the table in the base frame [m], or none; empty for a table of the file, '
+        'else 0, the mounting plane'
+    )  # fmt: skip
+    control_period: float = setting(0.02, 'time between two actions [s]', 0.001, 1.0)
+    state_period: float = setting(
+        0.002, 'time between two joint states, on each of which the guards act [s]', 1e-4, 0.1
+    )
+    timestep: float = setting(0.002, 'time step of the physics [s]', 1e-4, 0.02)
+    gravity_compensation: bool = setting(
+        True, 'the robot adds its own gravity torque to the command'
+    )
+
+
+@dataclass(frozen=True)
+class TaskConfig(Checked):
+    """What the arm shall do."""
+
+    name: str = setting(
+        'reach-point', 'reach-point, reach-pose, track-point, or path.py:MyTask (docs/tasks.md)'
+    )
+    episode_steps: int = setting(125, 'actions per episode', 1, 100_000)
+    success_radius: float = setting(0.02, 'tip this close to the goal is a success [m]', 1e-4, 10)
+    success_angle: float = setting(0.26, 'tip turned this near to the goal counts [rad]', 1e-3, 4)
+    goal_speed: float = setting(0.2, 'top speed of a goal that moves [m/s]', 0, 10)
+    action_cost: float = setting(0.0, 'penalty on the mean squared action', 0, 10)
+    smoothness_cost: float = setting(0.0, 'penalty on the mean squared jump of actions', 0, 10)
+    workspace: str = setting(
+        '', 'box in the base frame in which goals are drawn, as x_min x_max y_min y_max z_min '
+        'z_max [m]; empty for all that the arm reaches'
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.workspace_box()
+
+    def workspace_box(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return the lower and the upper corner of the workspace [m]; None without one.
+
+        Raises:
+            ConfigError: the text is not six numbers, or a lower bound is not below its upper one.
+        """
+        if not self.workspace.strip():
+            return None
+        try:
+            bounds = tuple(float(word) for word in self.workspace.replace(',', ' ').split())
+        except ValueError:
+            bounds = ()
+        lower, upper = bounds[::2], bounds[1::2]
+        if len(bounds) != 6 or not all(a < b for a, b in zip(lower, upper, strict=True)):
+            raise ConfigError(
+                f'task.workspace is {self.workspace!r}; give six numbers in m, x_min x_max y_min '
+                f'y_max z_min z_max, each minimum below its maximum'
+            )
+        return lower, upper
+
+
+@dataclass(frozen=True)
+class RealismConfig(Checked):
+    """How much worse than simulated the robot is; drawn anew for every episode."""
+
+    preset: str = setting(
+        'none', 'start from these values; those above zero given here replace them',
+        choices=('none', 'sim2real'),
+    )  # fmt: skip
+    action_latency: float = setting(0.0, 'longest delay of commands [control periods]', 0, 10)
+    observation_delay: float = setting(0.0, 'longest delay of states [control periods]', 0, 10)
+    position_noise: float = setting(0.0, 'standard deviation of positions [rad]', 0, 1)
+    velocity_noise: float = setting(0.0, 'standard deviation of velocities [rad/s]', 0, 10)
+    torque_error: float = setting(0.0, 'largest error of a torque constant, as a share', 0, 0.9)
+    friction_error: float = setting(0.0, 'largest error of joint friction, as a share', 0, 1)
+    payload: float = setting(0.0, 'heaviest unknown mass at the tip [kg]', 0, 100)
+    dropped: float = setting(0.0, 'share of commands that get lost', 0, 0.99)
+
+    def resolved(self) -> RealismConfig:
+        """Return the values of the preset, those given here in their place."""
+        base = PRESETS[self.preset]
+        given = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != 'preset' and getattr(self, field.name) != field.default
+        }
+        return dataclasses.replace(base, **given)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is worse at all."""
+        return self.resolved() != RealismConfig()
+
+
+PRESETS = {
+    'none': RealismConfig(),
+    'sim2real': RealismConfig(
+        action_latency=0.5,
+        observation_delay=0.5,
+        position_noise=0.001,
+        velocity_noise=0.02,
+        torque_error=0.1,
+        friction_error=0.3,
+        payload=0.1,
+        dropped=0.01,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ControllerConfig(Checked):
+    """Base controller, to whose torque the policy adds a residual."""
+
+    name: str = setting(
+        'ik-pd', 'none (the policy alone), gravity, impedance, or ik-pd (docs/learning.md)',
+        choices=('none', 'gravity', 'impedance', 'ik-pd'),
+    )  # fmt: skip
+    residual: float = setting(0.5, 'largest residual, as a share of the torque limit', 0, 2)
+    residual_at_goal: float = setting(0.0, 'the same at the goal', 0, 2)
+    residual_distance: float = setting(
+        0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10
+    )
+    position_gain: float = setting(10.0, 'ik-pd: tip velocity per distance [1/s]', 0, 100)
+    velocity_gain: float = setting(15.0, 'joint acceleration per velocity error [1/s]', 0, 1000)
+    speed: float = setting(0.85, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
+    ik_damping: float = setting(0.05, 'ik-pd: damping of the least squares [m]', 1e-4, 1)
+    arc_radius: float = setting(
+        0.05, 'ik-pd: distance from the first axis below which the way is straight [m]', 1e-3, 10
+    )
+    centering: float = setting(
+        0.3, 'ik-pd: share of the velocity limit at which joints leave their limits', 0, 1
+    )
+    braking: float = setting(4.0, 'ik-pd: speed per distance to a joint limit [1/s]', 0.1, 100)
+    passes: int = setting(2, 'ik-pd: passes that take blocked joints out', 1, 8)
+    clearance: float = setting(
+        0.0, 'ik-pd: distance kept between links, and from the table [m]', 0, 1
+    )
+    clearance_range: float = setting(0.1, 'ik-pd: distance from which links evade [m]', 0, 1)
+    repulsion: float = setting(20.0, 'ik-pd: how fast, joint speed per that [rad/s]', 0, 1000)
+    friction: float = setting(0.7, 'ik-pd: share of the known Coulomb friction added', 0, 2)
+    friction_speed: float = setting(0.02, 'ik-pd: joint speed at which it is [rad/s]', 1e-4, 10)
+    stiffness: float = setting(200.0, 'impedance: force per distance [N/m]', 0, 1e5)
+
+
+ATOMS = 51  # as in C51
+
+
+@dataclass(frozen=True)
+class SACConfig(Checked):
+    """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 50 Hz."""
+
+    hidden: int = setting(256, 'units in each of the two hidden layers', 8, 4096)
+    learning_rate: float = setting(1e-3, 'step size of Adam for actor, critics, temperature', 0, 1)
+    adam_beta1: float = setting(
+        -1.0, "Adam's memory of the gradient; -1 for 0.5 with normalization batch, else 0.9",
+        -1, 0.999,
+    )  # fmt: skip
+    gamma: float = setting(0.98, 'discount per action', 0, 0.99999)
+    tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
+    batch_size: int = setting(128, 'transitions per update', 1, 65_536)
+    n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
+    target_critics: int = setting(
+        0, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
+        0, 16,
+    )  # fmt: skip
+    n_atoms: int = setting(
+        -1, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
+        'by squared error; -1 for 0 with hindsight and 51 without', -1, 1001,
+    )  # fmt: skip
+    normalization: str = setting(
+        'auto', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ); '
+        'auto for layer with hindsight or dropout and batch without',
+        choices=('auto', 'none', 'layer', 'batch'),
+    )  # fmt: skip
+    dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
+    normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
+    policy_delay: int = setting(4, 'critic updates per actor update', 1, 64)
+    n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
+    initial_alpha: float = setting(0.3, 'temperature at the start', 1e-6, 100)
+    target_entropy_scale: float = setting(
+        1.0, 'target entropy is minus this per joint [nat]', 0, 10
+    )
+    actor_average: float = setting(
+        0.005,
+        'share of the actor that enters its running mean per update; the mean is what is '
+        'evaluated and exported, with 1 the actor itself',
+        1e-6, 1,
+    )  # fmt: skip
+    exploration: str = setting(
+        'white', 'noise of actions in training: white, pink (Eberhard 2023), gsde (Raffin 2021)',
+        choices=('white', 'pink', 'gsde'),
+    )  # fmt: skip
+    caps_temporal: float = setting(0.0, 'penalty on jumps of the mean action in time', 0, 100)
+    caps_spatial: float = setting(0.0, 'penalty on jumps of it between like states', 0, 100)
+    caps_sigma: float = setting(0.05, 'how far such states lie apart, in features', 0, 10)
+    bf16: bool = setting(
+        True,
+        'round the factors of matrix products of the compiled update to bfloat16, where the '
+        'processor is made for it',
+    )
+
+    @property
+    def subset(self) -> bool:
+        """Whether the target takes a random subset of the critics."""
+        return 0 < self.target_critics < self.n_critics
+
+    def resolved(self, hindsight: bool) -> SACConfig:
+        """Return it with n_atoms, normalization and adam_beta1 chosen where that was left open."""
+        normalization, n_atoms, beta1 = self.normalization, self.n_atoms, self.adam_beta1
+        if normalization == 'auto':
+            normalization = 'layer' if hindsight or self.dropout else 'batch'
+        if n_atoms < 0:
+            n_atoms = 0 if hindsight else ATOMS
+        if beta1 < 0:
+            beta1 = 0.5 if normalization == 'batch' else 0.9
+        return dataclasses.replace(
+            self, normalization=normalization, n_atoms=n_atoms, adam_beta1=beta1
+        )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_atoms == 1:
+            raise ConfigError('n_atoms must be -1, 0 or at least 2: one atom holds one value')
+        if self.dropout and self.normalization == 'batch':
+            raise ConfigError(
+                'dropout and batch normalization exclude each other; '
+                'with dropout set normalization to layer or none'
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig(Checked):
+    """One training run."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        'fast': {},  # the defaults
+        # Soft Actor-Critic as published, with the values that its implementations share.
+        'sac': {
+            'learning_starts': 100,
+            'gradient_steps': 1,
+            'hindsight': 0.0,
+            'continued': 0.0,
+            'sac.learning_rate': 3e-4,
+            'sac.gamma': 0.99,
+            'sac.batch_size': 256,
+            'sac.initial_alpha': 1.0,
+            'sac.policy_delay': 1,
+            'sac.n_step': 1,
+            'sac.n_atoms': 0,
+            'sac.normalization': 'none',
+            'sac.normalize_observation': False,
+            'sac.target_entropy_scale': 1.0,
+            'sac.actor_average': 1.0,
+            'sac.bf16': False,
+        },
+    }
+    preset: str = setting(
+        'fast', 'fast, or sac for the usual values; what else is given here replaces them',
+        choices=tuple(presets),
+    )  # fmt: skip
+    env: str = setting(
+        ARM_ENV, 'arm-reach, or the id of a Gymnasium environment; module:id for one of your own '
+        '(docs/environments.md)'
+    )  # fmt: skip
+    env_args: str = setting(
+        '', "arguments of a Gymnasium environment, as 'difficulty=3 port=/dev/ttyUSB0'"
+    )
+    episode_steps: int = setting(
+        0, 'actions per episode at most; 0 for the limit of the environment, task.episode_steps '
+        'of an arm', 0, 10**9,
+    )  # fmt: skip
+    nan_ends_episode: bool = setting(
+        False, 'end the episode, not the run, where a Gymnasium environment gives NaN or infinity'
+    )
+    separate_eval_env: bool = setting(
+        True, 'make a second environment for evaluation; without it evaluation waits for the end '
+        'of a training episode, as an environment that exists only once needs it'
+    )  # fmt: skip
+    run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
+    steps: int = setting(5_000, 'environment steps in all', 1, 10**9)
+    learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
+    gradient_steps: int = setting(4, 'updates per environment step', 1, 64)
+    eval_every: int = setting(1_000, 'environment steps between two evaluations', 1, 10**9)
+    eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
+    final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
+    seed: int = setting(0, 'seed of everything random', 0, 2**31 - 1)
+    compile: bool = setting(True, 'compile the update; falls back to eager where that fails')
+    device: str = setting('cpu', 'where the learner runs', choices=('cpu', 'cuda'))
+    sync_every: int = setting(
+        1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
+    )
+    replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
+    hindsight: float = setting(
+        0.6, 'share of each batch that gets other goals (HER), where a task allows it', 0, 1
+    )
+    continued: float = setting(
+        0.5, 'share of training episodes of an arm that begin as the last one ended', 0, 1
+    )
+    prior: str = setting('', 'replay directory to draw from as well (RLPD); empty for none')
+    prior_share: float = setting(0.5, 'share of each batch drawn from it', 0.01, 0.99)
+    replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')
+    tensorboard: bool = setting(True, 'write a TensorBoard log into RUN_DIR/log')
+    video: bool = setting(True, 'film an episode of each evaluation into it, where that works')
+    arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
+    task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+    realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)
+    controller: ControllerConfig = dataclasses.field(default_factory=ControllerConfig)
+    sac: SACConfig = dataclasses.field(default_factory=SACConfig)

@@ -1,0 +1,1 @@
+"""Policies and guards without torch, MuJoCo and ROS."""

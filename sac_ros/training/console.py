@@ -1,0 +1,246 @@
+"""What a training run shows on a terminal, or as plain lines where there is none."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from sac_ros.config.base import build, flatten
+from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
+from sac_ros.deploy.controller import GOAL_SIZES
+from sac_ros.training.acceptance import Acceptance, acceptance_table, percent
+from sac_ros.training.result import TrainingResult
+from sac_ros.training.trainer import Progress as TrainingProgress
+from sac_ros.training.trainer import Trainer
+
+REFRESH_SECONDS = 0.25
+LINE_SECONDS = 15.0  # between two lines where there is no terminal
+ROBOT_TELLS = {'joint_position', 'joint_velocity', 'previous_action', *GOAL_SIZES}
+
+
+class TrainingReport:
+    """A progress bar while the run goes on, and where everything is when it ends."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._console = Console(markup=False)  # a path may hold what reads as markup
+        columns = (
+            BarColumn(bar_width=None),
+            TextColumn('{task.completed:,.0f}/{task.total:,.0f} steps'),
+            TextColumn('{task.fields[left]} left'),
+        )
+        self._bar = Progress(*columns, console=self._console, expand=True)
+        self._task = self._bar.add_task('', total=trainer.config.steps, left='-')
+        self._live = Live(console=self._console, auto_refresh=False)
+        self._next = 0.0
+        self._compiling = False
+
+    def __enter__(self) -> TrainingReport:
+        config = self._trainer.config
+        verb = f'resuming at step {self._trainer.step:,}' if self._trainer.step else 'training'
+        self._console.print(f'{verb}: {config.env} in {config.run_dir}; Ctrl-C saves')
+        budget = getattr(getattr(self._trainer.env, 'task', None), 'budget', '')
+        if budget:
+            self._console.print(budget)
+        if config.compile:
+            self._console.print('the first update is compiled, which takes a while')
+            self._compiling = True
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._console.is_terminal:
+            self._draw()
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(text)
+
+    def step(self, trainer: Trainer) -> None:
+        """Refresh what is shown, if it is time to."""
+        now = time.monotonic()
+        compiler = trainer.compiler
+        if self._compiling and compiler is not None and compiler.ready:
+            self._compiling = False
+            self.say(f'compiled in {compiler.seconds:.0f} s; the next run will be quicker')
+        if now < self._next:
+            return
+        terminal = self._console.is_terminal
+        self._next = now + (REFRESH_SECONDS if terminal else LINE_SECONDS)
+        if terminal:
+            self._draw()
+        else:
+            progress = trainer.progress()
+            left = _duration(progress.seconds_left)
+            self._console.print(
+                f'{progress.step}/{progress.steps} steps  {_figures(progress)}  {left} left',
+                soft_wrap=True,
+            )
+
+    def stopped(self) -> None:
+        """Say what was kept and how to go on."""
+        trainer = self._trainer
+        self._console.print(
+            f'stopped at step {trainer.step:,}; everything is saved in {trainer.run_dir}. '
+            f'The same command goes on from here.'
+        )
+
+    @contextmanager
+    def measuring(self, episodes: int) -> Iterator[Callable[[], None]]:
+        """Show the progress of so many episodes; call what is yielded after each."""
+        disable = not (self._console.is_terminal and episodes)
+        with Progress(console=self._console, transient=True, disable=disable) as bar:
+            task = bar.add_task('measuring', total=episodes)
+            yield lambda: bar.advance(task)
+
+    def finished(self, result: TrainingResult) -> None:
+        """Show figures and verdict, where the files are, and what to run next."""
+        trainer, evaluation = self._trainer, result.evaluation
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        if result.acceptance is not None:
+            self._console.print(acceptance_table(result.acceptance), soft_wrap=True)
+        elif not math.isnan(evaluation.success_rate):
+            share = f'{100 * evaluation.success_rate:.0f} % of {evaluation.episodes} episodes'
+            table.add_row('success', Text(share, 'bold'))
+        table.add_row('return', f'{evaluation.mean_return:.2f} +- {evaluation.std_return:.2f}')
+        table.add_row('policy', f'{trainer.policy_path}')
+        if result.candidates:
+            table.add_row('', _choice(result))
+        table.add_row('', f'agrees with the network to {result.parity:.0e} of the torque limit')
+        table.add_row('learner', f'{trainer.checkpoint}')
+        table.add_row('samples', f'{trainer.run_dir / "replay"}, all {trainer.step:,} of them')
+        self._console.print(table)
+        if result.acceptance is not None:
+            told = {field.name for field in trainer.spec.observation}
+            for line in verdict_lines(result.acceptance):
+                self._console.print(line, soft_wrap=True)
+            steps = next_steps(trainer.config, trainer.run_dir, told, result)
+            self._console.print(steps, soft_wrap=True)
+        self._console.print('one page with results, curves, critics and playback:')
+        self._console.print(f'  {_command("report", str(trainer.run_dir))}', soft_wrap=True)
+
+    def _draw(self) -> None:
+        progress = self._trainer.progress()
+        left = _duration(progress.seconds_left)
+        self._bar.update(self._task, completed=progress.step, left=left)
+        self._live.update(Group(self._bar, Text(_figures(progress))), refresh=True)
+
+
+def _figures(progress: TrainingProgress) -> str:
+    parts = [f'return {_number(progress.mean_return, ".2f")}']
+    if not math.isnan(progress.success_rate):
+        parts.append(f'success {100 * progress.success_rate:.0f} %')
+    parts += [
+        f'alpha {progress.alpha:.3g}',
+        f'entropy {_number(progress.entropy, ".2f")}',
+        f'{progress.updates_per_second:.0f} updates/s',
+    ]
+    return '  '.join(parts)
+
+
+def _number(value: float, form: str) -> str:
+    return '-' if math.isnan(value) else format(value, form)
+
+
+def _choice(result: TrainingResult) -> str:
+    """Say which policy is the one to deploy, and how the others did."""
+    words = []
+    for candidate in result.candidates:
+        assert candidate.acceptance is not None
+        passes = candidate.acceptance.passes.values()
+        shares = ' and '.join(percent(figures.success) for figures in passes)
+        faults = sum(figures.faults for figures in passes)
+        words.append(f'{candidate.name} (step {candidate.step:,}) {shares}, {faults} FAULTs')
+    return f'the {result.deployed} one; success: {"; ".join(words)}'
+
+
+def verdict_lines(acceptance: Acceptance) -> list[str]:
+    """Return verdict and warnings, and for a policy that is not accepted what to try."""
+    lines = [acceptance.verdict, *(f'warning: {warning}' for warning in acceptance.warnings)]
+    if acceptance.accepted:
+        return lines
+    figures = acceptance.passes.values()
+    hints = ['train longer: the same command with more --steps']
+    if any(f.contacts or f.outside_limits for f in figures):
+        hints.append('look at limits, table and goals: sac_ros inspect-robot')
+    if any(f.faults or f.peak_speed > acceptance.thresholds.warn_speed for f in figures):
+        hints.append('check arm.velocity_limits and arm.torque_limits; lower controller.residual')
+    if any(f.chatter > acceptance.thresholds.chatter for f in figures):
+        hints.append('raise task.smoothness_cost, or lower controller.residual_at_goal')
+    return [*lines, 'to try:', *(f'  - {hint}' for hint in hints)]
+
+
+def next_steps(config: TrainConfig, run_dir: Path, told: Set[str], result: TrainingResult) -> str:
+    """Return the commands that deploy and measure a policy, for the robot and task of its run.
+
+    Args:
+        config: of the run.
+        run_dir: where `policy.onnx` is.
+        told: names of the fields that the policy observes.
+        result: of the run; a policy that is not accepted is not deployed.
+    """
+    lines = []
+    accepted = result.acceptance is not None and result.acceptance.accepted
+    if told <= ROBOT_TELLS and accepted:
+        lines += _deployment(config, run_dir, result.goal, told)
+    evaluate = _command('evaluate', str(run_dir))
+    return '\n'.join((*lines, 'measure the exported file again:', f'  {evaluate}'))
+
+
+def _deployment(
+    config: TrainConfig, run_dir: Path, goal: tuple[float, ...], told: Set[str]
+) -> list[str]:
+    """Return the lines that say how to deploy."""
+    usual = flatten(build(TrainConfig, {'realism.preset': config.realism.preset}))
+    usual['realism.preset'] = TrainConfig().realism.preset
+    given = {name: value for name, value in flatten(config).items() if value != usual[name]}
+    options = [
+        word
+        for name, value in given.items()
+        if name.startswith(('arm.', 'realism.'))
+        for word in _option(name, value)
+    ]
+    words = [f'run_dir:={run_dir.resolve()}']
+    words += [f'{LAUNCH_ARGUMENTS[k]}:={given[k]}' for k in given if k in LAUNCH_ARGUMENTS]
+    words += ['goals:=pose'] if 'goal_orientation' in told else []
+    numbers = [f'{value:g}' for value in goal]
+    send = _command('goal', *numbers)
+    return [
+        'next, in three terminals:',
+        f'  {_command("node", "sim", *options)}',
+        f'  {_command("node", "policy", str(run_dir))}',
+        f'  {send} && {_command("enable")}',
+        'or, where ROS 2 is installed:',
+        f'  {shlex.join(("ros2", "launch", "sac_ros", "deploy.launch.py", *words))}',
+    ]
+
+
+def _command(*words: str) -> str:
+    return shlex.join(('.venv/bin/sac_ros', *words))
+
+
+def _option(name: str, value: Any) -> tuple[str, ...]:
+    """Return a setting as the command line takes it."""
+    if isinstance(value, bool):
+        return (f'--{name}' if value else f'--no-{name}',)
+    return f'--{name}', str(value)
+
+
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return '-'
+    minutes, rest = divmod(round(seconds), 60)
+    return f'{minutes}:{rest:02d}'

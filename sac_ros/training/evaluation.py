@@ -1,0 +1,85 @@
+"""How well a deterministic policy does, always on the same episodes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from sac_ros.deploy.onnx_policy import OnnxPolicy
+from sac_ros.seeds import evaluation_seed
+from sac_ros.spec import PolicySpec
+
+EVALUATION_STEPS = 1_000  # actions per episode where the environment says no limit
+logger = logging.getLogger(__name__)
+
+Act = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Evaluation(NamedTuple):
+    """Figures over some episodes. Success is NaN where the task has no notion of it."""
+
+    mean_return: float
+    std_return: float
+    success_rate: float  # share of episodes that end in success
+    episodes: int
+
+
+def evaluate(
+    env: gymnasium.Env[Any, Any], act: Act, episodes: int, continued: bool = False
+) -> Evaluation:
+    """Run episodes with the actions (n_act,) in [-1, 1] that `act` gives to observations.
+
+    Episodes end after `env.episode_steps` actions at the latest; where that is 0 or absent, after
+    EVALUATION_STEPS.
+
+    Args:
+        env: what the policy acts in.
+        act: the policy.
+        episodes: how many.
+        continued: begin each as the one before ended unless that one faulted, from goal to goal
+            as a robot does; for an ArmEnv.
+    """
+    returns, successes, cut_off = [], [], 0
+    limit = getattr(env, 'episode_steps', 0) or EVALUATION_STEPS
+    observation: NDArray[np.float32] | None = None
+    for episode in range(episodes):
+        options = {'observation': observation} if continued and observation is not None else None
+        observation, _ = env.reset(seed=evaluation_seed(episode), options=options)
+        total, terminated, truncated = 0.0, False, False
+        info: dict[str, Any] = {}
+        for _ in range(limit):
+            observation, reward, terminated, truncated, info = env.step(act(observation))
+            total += float(reward)
+            if terminated or truncated:
+                break
+        else:
+            cut_off += 1
+        observation = None if terminated else observation
+        returns.append(total)
+        successes.append(float(info.get('is_success', np.nan)))
+    if cut_off:
+        logger.warning(
+            'evaluation: %d of %d episodes were cut off after %d actions; --episode_steps sets '
+            'another limit',
+            cut_off,
+            episodes,
+            limit,
+        )
+    return Evaluation(
+        float(np.mean(returns)), float(np.std(returns)), float(np.mean(successes)), episodes
+    )
+
+
+def onnx_action(policy: OnnxPolicy, spec: PolicySpec) -> Act:
+    """Return the normalised action of an exported policy, for environments that take those."""
+    limit, offset = np.array(spec.torque_limit), np.array(spec.torque_offset)
+
+    def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray((policy(observation) - offset) / limit, np.float32)
+
+    return act
