@@ -36,7 +36,7 @@ from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.filesystem import write_atomically
 from sac_ros.training.acceptance import measure_acceptance
-from sac_ros.training.evaluation import Act, onnx_action
+from sac_ros.training.evaluation import PolicyFn, onnx_action
 from sac_ros.training.ik_baseline import IkBaseline
 from sac_ros.training.result import finish
 from sac_ros.training.trainer import Trainer
@@ -123,7 +123,7 @@ def measure_seed(config: TrainConfig, episodes: int) -> Figures:
     for preset in PRESETS:
         here = dataclasses.replace(config, realism=RealismConfig(preset=preset))
         env = ArmEnv(here)
-        acts: dict[str, Act] = {
+        acts: dict[str, PolicyFn] = {
             'policy': _act(run_dir / 'policy.onnx'),
             'base': untrained,
             'baseline': IkBaseline(here, env.policy_spec),
@@ -136,7 +136,7 @@ def measure_seed(config: TrainConfig, episodes: int) -> Figures:
     return figures
 
 
-def train(config: TrainConfig) -> Act:
+def train(config: TrainConfig) -> PolicyFn:
     """Train a run to its end; return its untrained policy, the base controller alone."""
     trainer = Trainer(config)
     if trainer.step < config.steps or not (trainer.run_dir / 'acceptance.json').exists():
@@ -157,7 +157,7 @@ def _report(trainer: Trainer) -> None:
         print(f'{trainer.run_dir.name}: step {trainer.step}', file=sys.stderr, flush=True)
 
 
-def _act(file: Path) -> Act:
+def _act(file: Path) -> PolicyFn:
     policy = OnnxPolicy(file)
     return onnx_action(policy, policy.spec)
 

@@ -70,7 +70,7 @@ class GuardedArm:
         periods = round(SECONDS / STATE_PERIOD)
         for period in range(periods):
             torque = torques[period * len(torques) // periods]
-            result = guards.apply(torque, *self.arm.sense(), STATE_PERIOD)
+            result = guards.apply(torque, *self.arm.read_sensors(), STATE_PERIOD)
             if result.fault:
                 self.faults += 1
                 break

@@ -23,7 +23,7 @@ import torch
 
 from sac_ros.config.base import build
 from sac_ros.config.training import TaskConfig, TrainConfig
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.networks import sample_action
 from sac_ros.seeds import evaluation_seed
 from sac_ros.training.trainer import Trainer
@@ -35,7 +35,7 @@ GAMMA, COUNTED, TAIL, EPISODES = 0.95, 50, 150, 10  # 0.95^150 is below 0.0005
 def bias(trainer: Trainer, seed: int) -> tuple[float, float, float]:
     """Return the means of Q (least of the critics) and of what followed, and their difference."""
     config = dataclasses.replace(trainer.config, task=TaskConfig(episode_steps=COUNTED + TAIL))
-    env, sac, state = make_problem(config).env, trainer.sac, trainer.state
+    env, sac, state = make_env_bundle(config).env, trainer.sac, trainer.state
     alpha = state.temperature['log_alpha'].exp().item()
     draw = torch.Generator().manual_seed(seed)
     values, followed = [], []

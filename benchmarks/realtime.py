@@ -28,7 +28,7 @@ import torch
 
 from sac_ros.accel.compiler import Compiler
 from sac_ros.config.training import SACConfig, TrainConfig
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.replay import ReplayReader, ReplayWriter
 from sac_ros.sac.sac import SAC
 from sac_ros.spec import Transition
@@ -47,7 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def learner_of(settings: dict[str, Any]) -> tuple[SAC, Any]:
     """Return the equations and a first state."""
-    _, spec, chain = make_problem(TrainConfig())
+    _, spec, chain = make_env_bundle(TrainConfig())
     sac = SAC(spec, chain, SACConfig(**USUAL | settings))
     return sac, sac.initialize(0)
 
@@ -57,7 +57,7 @@ def collect(
 ) -> None:
     """Step in real time until told to stop, then send how late every step was [s]."""
     torch.set_num_threads(1)
-    env, spec, _ = make_problem(TrainConfig())
+    env, spec, _ = make_env_bundle(TrainConfig())
     sac, state = learner_of(settings)
     draw, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     late: list[float] = []
@@ -77,15 +77,16 @@ def collect(
                 noise = torch.randn((1, spec.n_action), generator=draw)
                 state = state._replace(actor={k: v.clone() for k, v in shared.items()})
                 action = sac.act(state, row, noise)[0].numpy()
-            following, reward, terminated, truncated, _ = env.step(action)
+            next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.append(
-                Transition(observation, action, reward, terminated, following), truncated=truncated
+                Transition(observation, action, reward, terminated, next_observation),
+                truncated=truncated,
             )
             if len(replay) == FIRST:
                 pipe.send('begin')
                 pipe.recv()
                 due = time.perf_counter()
-            observation = env.reset()[0] if terminated or truncated else following
+            observation = env.reset()[0] if terminated or truncated else next_observation
     pipe.send(late)
 
 

@@ -180,13 +180,13 @@ def run_peer(name: str, task: Task, seed: int, steps: int, file: Path) -> None:
     from stable_baselines3.common.callbacks import BaseCallback
 
     from sac_ros.config.training import TrainConfig
-    from sac_ros.envs.arm_env import make_problem
+    from sac_ros.envs.arm_env import make_env_bundle
 
     torch.set_num_threads(1)
     library, _, algorithm = name.partition('-')
     module = importlib.import_module({'sb3': 'stable_baselines3', 'sbx': 'sbx'}[library])
     recorder, config = Recorder(task, file), TrainConfig(env=task.env)
-    evaluated = make_problem(config).env
+    evaluated = make_env_bundle(config).env
 
     class Watch(BaseCallback):
         def _on_step(self) -> bool:
@@ -196,7 +196,7 @@ def run_peer(name: str, task: Task, seed: int, steps: int, file: Path) -> None:
 
     on_cpu = {'device': 'cpu'} if library == 'sb3' else {}
     make = {'sac': 'SAC', 'ppo': 'PPO', 'crossq': 'CrossQ'}[algorithm]
-    model = getattr(module, make)('MlpPolicy', make_problem(config).env, seed=seed, **on_cpu)
+    model = getattr(module, make)('MlpPolicy', make_env_bundle(config).env, seed=seed, **on_cpu)
     model.learn(steps, callback=Watch())
     recorder.finish()
 

@@ -71,11 +71,11 @@ def describe(model: str, joints: str, tip: str, xacro_args: str) -> tuple[str, s
     """Return the URDF of the arm and its root link, or fail with one line."""
     from sac_ros.errors import SacRosError
     from sac_ros.robot.loader import load_robot
-    from sac_ros.robot.urdf_writer import description_of
+    from sac_ros.robot.urdf_writer import robot_description
 
     try:
         robot = load_robot(model, tip, joints=joints, xacro_args=xacro_args)
-        return description_of(robot), robot.base
+        return robot_description(robot), robot.base
     except SacRosError as error:
         raise RuntimeError(f'{type(error).__name__}: {error}') from None
 

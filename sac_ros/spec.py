@@ -140,7 +140,7 @@ class PolicySpec:
         except (ValueError, TypeError, ConfigError) as error:
             raise SpecMismatch(f'not a policy specification: {error}') from error
 
-    def check_same(self, other: PolicySpec, mine: str, theirs: str) -> None:
+    def require_equal(self, other: PolicySpec, mine: str, theirs: str) -> None:
         """Raise SpecMismatch, showing both sides of the first differing fields, unless equal.
 
         A base frame that is not known is taken as the same.
@@ -166,8 +166,8 @@ class PolicySpec:
 class Dynamics(NamedTuple):
     """Constants of an arm's dynamics that a base controller uses; joints as in the specification.
 
-    `mass` and `center` belong to the links of a `Chain`: link 0 is what stands before its first
-    joint, link i what its joint i carries up to the next one.
+    `mass` and `center` belong to the links of a `KinematicChain`: link 0 lies before its first
+    joint, link i between joint i and the next one.
     """
 
     inertia: NDArray[np.float64]  # (n,) mean diagonal of the mass matrix [kg·m^2]
@@ -179,7 +179,7 @@ class Dynamics(NamedTuple):
 
 
 class CollisionSpheres(NamedTuple):
-    """Spheres that cover an arm, numbered by the links of a `Chain` as in `Dynamics`."""
+    """Spheres that cover an arm, numbered by the links of a `KinematicChain` as in `Dynamics`."""
 
     center: NDArray[np.float64]  # (s, 3) [m] in the frame of the link's joint; link 0: base frame
     link: NDArray[np.int64]  # (s,)
@@ -197,7 +197,7 @@ class BarredInterval(NamedTuple):
     upper: float  # [rad or m]
 
 
-class Chain(NamedTuple):
+class KinematicChain(NamedTuple):
     """Kinematics from the base to the tip, enough to place the tip from joint positions.
 
     The tip lies at T_0 J_1 T_1 ... J_n T_n applied to the origin, where T_i is the fixed

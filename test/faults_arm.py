@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from sac_ros.config.training import ArmConfig, TrainConfig
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.robot.loader import load_robot
 
 ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
@@ -26,7 +26,7 @@ class ArmRig:
     """sim_node and policy_node; the test looks on."""
 
     def __init__(self, graph, directory, long, bias=1.0):
-        _, spec, _ = make_problem(TrainConfig(arm=ArmConfig(model=ARM)))
+        _, spec, _ = make_env_bundle(TrainConfig(arm=ArmConfig(model=ARM)))
         self.graph, self.settings = graph, settings(long) | {'guard': 'false'}
         self.policy = save(linear_policy(spec, bias=bias), directory / 'policy.onnx')
         self.state, self.states = '', []
@@ -125,7 +125,7 @@ def constant_push(graph, directory, long):
     rig.start_arm()
     worst, ends = -np.inf, []
     for sign in (1.0, -1.0):
-        _, spec, _ = make_problem(TrainConfig(arm=ArmConfig(model=ARM)))
+        _, spec, _ = make_env_bundle(TrainConfig(arm=ArmConfig(model=ARM)))
         save(linear_policy(spec, bias=10.0 * sign), rig.policy)
         rig.state = ''
         rig.start_policy()

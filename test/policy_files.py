@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from sac_ros.deploy.onnx_policy import GOLDEN_KEY, INPUT, OUTPUT, PARITY_KEY, SPEC_KEY
-from sac_ros.deploy.policy_file import sealed
+from sac_ros.deploy.policy_file import append_checksum
 from sac_ros.spec import ObservationField, PolicySpec
 
 
@@ -83,5 +83,5 @@ def meta(spec, golden):
 
 def save(model, path):
     """Write the model with its seal and return its path as text."""
-    Path(path).write_bytes(sealed(model.SerializeToString()))
+    Path(path).write_bytes(append_checksum(model.SerializeToString()))
     return str(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sac_ros.robot.loader import robot_of
+from sac_ros.robot.loader import robot_from_config
 from sac_ros.sim.arm import SimArm
 
 _spec = importlib.util.spec_from_file_location(
@@ -32,7 +32,7 @@ def some_of(names, quick):
 @functools.cache
 def real_robot(name):
     """Return the robot of an arm, read once per process; or skip the test."""
-    return robot_of(arm_config(name))
+    return robot_from_config(arm_config(name))
 
 
 def real_arm(name, **changes):

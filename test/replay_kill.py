@@ -23,12 +23,12 @@ import numpy as np
 from replay_values import SMALL, assert_rows, make_spec, transition
 
 from sac_ros.replay import ReplayReader, ReplayWriter
-from sac_ros.replay.filesystem import Files
+from sac_ros.replay.filesystem import FileSystem
 
 CAPACITY = 4 * SMALL
 
 
-class Deadly(Files):
+class Deadly(FileSystem):
     """Dies at the n-th call."""
 
     def __init__(self, n, when):

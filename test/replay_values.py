@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sac_ros.replay.filesystem import Files
+from sac_ros.replay.filesystem import FileSystem
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 SMALL = 512  # records per segment, the least for 128-byte records
@@ -47,7 +47,7 @@ def assert_rows(records, sequences):
     np.testing.assert_array_equal(records.layout.sequence(rows), n[:, 0])
 
 
-class NoSync(Files):
+class NoSync(FileSystem):
     """Tests that fail or simulate the sync need not wait for the real one."""
 
     def sync(self, fd):

@@ -6,7 +6,7 @@ import torch
 from real_arms import real_arm
 
 from sac_ros.config.training import ControllerConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm_env import ArmEnv, make_problem
+from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.base_controller import make_controller, with_base
 from sac_ros.sac.clearance import Clearance
@@ -14,7 +14,7 @@ from sac_ros.sac.features import ForwardKinematics
 from sac_ros.sim.collision import with_collisions
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.tasks.task import arm_spec
-from sac_ros.training.export import trial_observations
+from sac_ros.training.export import probe_observations
 
 ARMS = ['default', 'panda-urdf', 'openarm-left', 'xarm7']
 
@@ -127,8 +127,8 @@ def test_a_joint_that_alone_decides_on_contact_has_barred_intervals():
 @pytest.mark.parametrize('task', ['reach-point', 'reach-pose', 'track-point'])
 def test_the_residual_is_bounded_by_its_authority(name, task):
     config = TrainConfig(task=TaskConfig(name=task), controller=ControllerConfig(name))
-    _, spec, chain = make_problem(config)
-    observations = trial_observations(spec, np.random.default_rng(0))
+    _, spec, chain = make_env_bundle(config)
+    observations = probe_observations(spec, np.random.default_rng(0))
     base = base_law(spec, chain, config.controller)(observations)
     assert (base.action.abs() <= 1).all() and (base.authority >= 0).all()
     largest = config.controller.residual if name != 'gravity' else 1.0
@@ -143,7 +143,7 @@ def test_the_residual_is_bounded_by_its_authority(name, task):
 
 def test_the_residual_shrinks_towards_the_goal():
     env = ArmEnv(TrainConfig())
-    _, spec, chain = make_problem(TrainConfig())
+    _, spec, chain = make_env_bundle(TrainConfig())
     start, _ = env.reset(seed=0)
     rows = np.tile(start.astype(float), (4, 1))
     for row, distance in zip(rows, (0.0, 0.05, 0.2, 5.0), strict=True):
@@ -156,7 +156,7 @@ def test_the_residual_shrinks_towards_the_goal():
 
 
 def test_without_an_arm_or_a_name_there_is_no_base_controller():
-    _, spec, chain = make_problem(TrainConfig())
+    _, spec, chain = make_env_bundle(TrainConfig())
     assert make_controller(spec, chain, ControllerConfig('none')) is None
     assert make_controller(spec, None, ControllerConfig()) is None
     with pytest.raises(ConfigError, match='needs the dynamics of the arm'):
@@ -167,7 +167,7 @@ def test_without_an_arm_or_a_name_there_is_no_base_controller():
 
 def test_inverse_kinematics_alone_reaches_goals():
     config = TrainConfig()
-    env, spec, chain = make_problem(config)
+    env, spec, chain = make_env_bundle(config)
     law, distances = base_law(spec, chain, config.controller), []
     for seed in range(6):
         observation, _ = env.reset(seed=seed)

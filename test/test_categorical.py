@@ -29,13 +29,13 @@ def some(n=7, rows=50):
 
 def test_a_projection_keeps_mass_and_mean_and_leaves_atoms_where_they_are():
     probability, returns = some()
-    target = categorical.projected(probability, returns, BOUNDS)
+    target = categorical.project_distribution(probability, returns, BOUNDS)
     atoms = categorical.atoms(BOUNDS, 7)
     assert atoms.tolist() == pytest.approx([-2, -1, 0, 1, 2, 3, 4], abs=1e-5)
     assert target.min() >= 0
     assert torch.allclose(target.sum(-1), torch.ones(50))
     assert torch.allclose((target * atoms).sum(-1), (probability * returns).sum(-1), atol=1e-5)
-    unmoved = categorical.projected(probability, atoms.expand(50, 7), BOUNDS)
+    unmoved = categorical.project_distribution(probability, atoms.expand(50, 7), BOUNDS)
     assert torch.allclose(unmoved, probability, atol=1e-6)
 
 
@@ -46,7 +46,9 @@ def test_a_projection_is_that_of_the_paper():
     atoms = categorical.atoms(BOUNDS, 7)
     nearness = 1 - (far.clamp(-2, 4)[:, :, None] - atoms).abs() / 1.0
     wanted = (probability[:, :, None] * nearness.clamp(0, 1)).sum(1)
-    assert torch.allclose(categorical.projected(probability, far, BOUNDS), wanted, atol=1e-5)
+    assert torch.allclose(
+        categorical.project_distribution(probability, far, BOUNDS), wanted, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize('bonus', [0.0, 0.3, -0.3])
@@ -56,22 +58,22 @@ def test_atoms_span_an_interval_that_no_backup_leaves(bonus):
     reward = torch.randn(1000, generator=draw)
     discount = torch.rand(1000, generator=draw) * 0.95
     discount[::3] = 0
-    bounds = categorical.widened(bounds_of(0.0, 0.0), reward, discount, torch.tensor(bonus))
-    low, high = categorical.ends(bounds)
+    bounds = categorical.expand_support(bounds_of(0.0, 0.0), reward, discount, torch.tensor(bonus))
+    low, high = categorical.support_bounds(bounds)
     backed = torch.stack([reward + discount * (v + bonus) for v in torch.linspace(low, high, 11)])
     assert backed.min() >= low - 1e-4
     assert backed.max() <= high + 1e-4
     if not bonus:
         assert (reward + discount * low * 0.99).min() < low * 0.99
         assert (reward + discount * high * 0.99).max() > high * 0.99
-    later = categorical.widened(bounds, reward * 0.5, discount, torch.tensor(0.0))
+    later = categorical.expand_support(bounds, reward * 0.5, discount, torch.tensor(0.0))
     assert later == bounds | {'bonus': torch.tensor(0.0)}
 
 
 def test_the_least_critic_is_the_one_of_the_least_mean():
     logits = torch.randn(3, 20, 7)
     means = categorical.expectation(logits, BOUNDS)
-    chosen = categorical.least(logits, BOUNDS)
+    chosen = categorical.min_critic_logits(logits, BOUNDS)
     assert torch.equal(categorical.expectation(chosen, BOUNDS), means.amin(0))
     assert len(set(means.argmin(0).tolist())) == 3
 
@@ -83,7 +85,7 @@ def test_the_target_has_the_mean_of_the_soft_target(options):
     state, draws, seen = sac.initialize(0), noise(sac), {}
     wide = bounds_of(-300.0, 300.0)  # nothing is cut off
     state = state._replace(running=state.running._replace(critic=wide))
-    _, step = sac._seen(state, batch(), draws, None)
+    _, step = sac._prepare_batch(state, batch(), draws, None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             categorical, 'cross_entropy', lambda z, target: seen.update(y=target) or z.sum(-1)

@@ -26,8 +26,8 @@ class Loop:
         supervisor = Supervisor(SupervisorConfig())
         self.controller = Controller(policy, safety or SafetyConfig(), supervisor)
         if goal is not None:
-            self.controller.aim({'goal': np.array(goal)})
-        self.controller.supervisor.activated()
+            self.controller.set_goal({'goal': np.array(goal)})
+        self.controller.supervisor.on_activated()
         self.now = 50.0
 
     def run(self, seconds, position=REST, velocity=REST):
@@ -94,7 +94,7 @@ def test_the_policy_is_rehearsed_before_each_tick_and_nothing_else_changes(tmp_p
         ticks = counts['policy ticks']
         torques.extend(loop.run(PERIOD))
         assert rehearsed or counts['policy ticks'] == ticks
-        rehearsed = controller.rehearse()
+        rehearsed = controller.warm_up()
     assert np.array_equal(torques, plain)
     ticks = counts['policy ticks']
     assert 2.8 * ticks < counting.asked < 3.5 * ticks  # two rehearsals each
@@ -141,10 +141,10 @@ def test_a_policy_for_poses_takes_a_pose_and_nothing_else(tmp_path):
     loop = Loop(tmp_path, weight, spec=spec, goal=None)
     loop.run(1.1)
     with pytest.raises(SpecMismatch, match=r'it is a point on ~/goal, policy .* takes a pose on'):
-        loop.controller.aim({'goal': POSE['goal']})
+        loop.controller.set_goal({'goal': POSE['goal']})
     assert 'takes a pose' in loop.controller.enable(loop.now)
     assert 'takes a pose' in loop.controller.report()[1]
-    loop.controller.aim(POSE)
+    loop.controller.set_goal(POSE)
     assert loop.controller.enable(loop.now) == ''
     assert loop.run(1.0)[-1] == pytest.approx(5 * np.tanh([0.7, 1.1]), rel=1e-5)
 
@@ -152,7 +152,7 @@ def test_a_policy_for_poses_takes_a_pose_and_nothing_else(tmp_path):
 def test_a_policy_for_points_refuses_a_pose_and_keeps_its_goal(tmp_path):
     loop = Loop(tmp_path)
     with pytest.raises(SpecMismatch, match=r'it is a pose on ~/goal_pose, policy .* a point on'):
-        loop.controller.aim(POSE)
+        loop.controller.set_goal(POSE)
     assert loop.controller.goal.keys() == {'goal'}
 
 
@@ -160,7 +160,7 @@ def test_a_policy_without_a_goal_needs_none(tmp_path):
     fields = [field for field in SPEC.observation if field.name != 'goal']
     loop = Loop(tmp_path, spec=reach_spec(observation=tuple(fields)), goal=None).start()
     with pytest.raises(SpecMismatch, match='takes none'):
-        loop.controller.aim({'goal': POSE['goal']})
+        loop.controller.set_goal({'goal': POSE['goal']})
     assert loop.run(1.0).tolist() == [[0.0, 0.0]] * 500
 
 
@@ -248,5 +248,5 @@ def test_an_observation_that_robots_do_not_give_is_refused(tmp_path):
 def test_last_words_are_the_fallback(tmp_path):
     loop = Loop(tmp_path, bias=[3, 3]).start()
     loop.run(1.0)
-    assert loop.controller.last_words().tolist() == [0.0, 0.0]
+    assert loop.controller.shutdown_torque().tolist() == [0.0, 0.0]
     assert loop.state is State.READY

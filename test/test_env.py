@@ -10,21 +10,21 @@ from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
 from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm_env import ArmEnv, make_problem
+from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.envs.gym_loader import make_gym_env
 from sac_ros.errors import ConfigError, EnvError, SpecMismatch
 from sac_ros.robot.loader import load_robot
 from sac_ros.spec import PolicySpec
 from sac_ros.tasks.posture_sampler import TABLE_CLEARANCE
 from sac_ros.tasks.reach import ReachTask
-from sac_ros.tasks.task import Motion
+from sac_ros.tasks.task import StepResult
 from sac_ros.training.evaluation import evaluate
 
 
 @pytest.mark.filterwarnings('ignore:.*Box observation space')
 @pytest.mark.parametrize('env', ['arm-reach', 'Pusher-v5', 'Pendulum-v1'])
 def test_passes_the_checker(env):
-    check_env(make_problem(TrainConfig(env=env)).env, skip_render_check=True)
+    check_env(make_env_bundle(TrainConfig(env=env)).env, skip_render_check=True)
 
 
 def test_equal_seeds_give_equal_episodes():
@@ -41,7 +41,7 @@ def test_equal_seeds_give_equal_episodes():
 
 
 def test_observation_is_raw_and_in_the_order_of_the_spec():
-    problem = make_problem(TrainConfig())
+    problem = make_env_bundle(TrainConfig())
     env, where = problem.env, problem.spec.slices()
     env.reset(seed=0)
     action = np.linspace(-1, 1, 6, dtype=np.float32)
@@ -57,7 +57,7 @@ def test_observation_is_raw_and_in_the_order_of_the_spec():
 
 
 def test_an_episode_can_begin_as_another_ended():
-    problem = make_problem(TrainConfig())
+    problem = make_env_bundle(TrainConfig())
     env, where = problem.env, problem.spec.slices()
     env.reset(seed=0)
     for _ in range(10):
@@ -107,7 +107,7 @@ def test_goals_lie_above_the_table_and_within_reach():
 def motion(tip, rotation=None, action=0.0, previous=0.0):
     still = np.zeros(6)
     turned = np.eye(3) if rotation is None else rotation
-    return Motion(still, still, np.array(tip), turned, still + action, still + previous)
+    return StepResult(still, still, np.array(tip), turned, still + action, still + previous)
 
 
 def test_reward_is_bounded_and_grows_towards_the_goal():
@@ -158,33 +158,33 @@ def test_unequal_and_asymmetric_bounds_are_mapped_exactly():
 @pytest.mark.parametrize('env', ['NoSuchArm-v0', 'CartPole-v1', 'Blackjack-v1', 'nonsense:x'])
 def test_an_environment_that_cannot_be_used_is_refused_by_name(env):
     with pytest.raises(EnvError, match=env.partition('-')[0]):
-        make_problem(TrainConfig(env=env))
+        make_env_bundle(TrainConfig(env=env))
 
 
 def test_spec_survives_json_and_shows_both_sides_of_a_mismatch():
-    spec = make_problem(TrainConfig(env='Pusher-v5')).spec
+    spec = make_env_bundle(TrainConfig(env='Pusher-v5')).spec
     assert PolicySpec.from_json(spec.to_json()) == spec
-    arm = make_problem(TrainConfig()).spec
-    other = make_problem(TrainConfig(arm=ArmConfig(control_period=0.04))).spec
+    arm = make_env_bundle(TrainConfig()).spec
+    other = make_env_bundle(TrainConfig(arm=ArmConfig(control_period=0.04))).spec
     both = 'control_period: policy a has 0.02, policy b has 0.04'
     with pytest.raises(SpecMismatch, match=both):
-        arm.check_same(other, 'policy a', 'policy b')
+        arm.require_equal(other, 'policy a', 'policy b')
 
 
 def test_the_base_frame_is_compared_where_both_sides_say_one():
-    arm = make_problem(TrainConfig()).spec
+    arm = make_env_bundle(TrainConfig()).spec
     assert arm.base_frame == 'base_link'
     fields = json.loads(arm.to_json())
     del fields['base_frame']
     older = PolicySpec.from_json(json.dumps(fields))
     assert older.base_frame == ''
-    older.check_same(arm, 'policy a', 'policy b')
-    arm.check_same(older, 'policy a', 'policy b')
+    older.require_equal(arm, 'policy a', 'policy b')
+    arm.require_equal(older, 'policy a', 'policy b')
     other = dataclasses.replace(arm, base_frame='world')
     with pytest.raises(SpecMismatch, match='base_frame: policy a has base_link, policy b has wor'):
-        arm.check_same(other, 'policy a', 'policy b')
+        arm.require_equal(other, 'policy a', 'policy b')
     with pytest.raises(SpecMismatch, match=r'\(control_period'):
-        dataclasses.replace(older, control_period=0.04).check_same(arm, 'a', 'b')
+        dataclasses.replace(older, control_period=0.04).require_equal(arm, 'a', 'b')
 
 
 def still_env(**arm):
@@ -239,10 +239,10 @@ def test_the_guards_of_training_see_what_the_sensors_say():
     env = still_env()
     env.reset(seed=0)
     fast = 2 * np.array(env.policy_spec.velocity_limit)
-    env.arm.sense = lambda: (env.arm.position, fast)
+    env.arm.read_sensors = lambda: (env.arm.position, fast)
     assert env.step(np.zeros(6, np.float32))[2]
     too_fast(env)
-    env.arm.sense = lambda: (env.arm.position, 0 * fast)
+    env.arm.read_sensors = lambda: (env.arm.position, 0 * fast)
     *_, info = env.step(np.zeros(6, np.float32))
     assert not info['period'].fault and info['period'].speed > 1.5
 

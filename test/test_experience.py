@@ -8,7 +8,7 @@ from replay_values import SMALL, make_spec, transition
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import ReplayWriter
-from sac_ros.replay.resumable import Experience
+from sac_ros.replay.resumable import ResumableReplay
 
 HOLES = (2 * SMALL + 3, 2 * SMALL + 4, 3 * SMALL)
 END = 3 * SMALL + 20
@@ -33,7 +33,7 @@ def replay(tmp_path):
 
 @pytest.mark.parametrize('ahead', [0, 1, 10, 20, 21, 400, END - 2 * SMALL - 4])
 def test_draws_are_uniform_over_what_lies_before_the_cursor(replay, ahead):
-    experience = Experience(replay, END - ahead)
+    experience = ResumableReplay(replay, END - ahead)
     before = replay.sequences()
     before = before[before < END - ahead]
     assert len(experience) == len(before)
@@ -49,7 +49,7 @@ def test_draws_are_uniform_over_what_lies_before_the_cursor(replay, ahead):
 
 def test_nothing_before_the_cursor_is_one_clear_error(replay):
     for cursor in (0, replay.start):
-        experience = Experience(replay, cursor)
+        experience = ResumableReplay(replay, cursor)
         assert len(experience) == 0
         with pytest.raises(ReplayError, match='holds no transition'):
             experience.sample(1, np.random.default_rng(0))
@@ -57,7 +57,7 @@ def test_nothing_before_the_cursor_is_one_clear_error(replay):
 
 def test_known_steps_are_not_stored_twice_and_others_are_kept(replay, caplog):
     caplog.set_level(logging.INFO)
-    experience = Experience(replay, END - 5)
+    experience = ResumableReplay(replay, END - 5)
     for i in range(END - 5, END - 2):
         experience.store(transition(i), truncated=False)
     assert (experience.cursor, replay.end) == (END - 2, END)
@@ -71,7 +71,7 @@ def test_known_steps_are_not_stored_twice_and_others_are_kept(replay, caplog):
 
 
 def test_transitions_that_the_learner_knew_and_are_gone_are_reported(replay, caplog):
-    experience = Experience(replay, END + 7)
+    experience = ResumableReplay(replay, END + 7)
     assert experience.cursor == END
     assert 'lacks 7 transitions that the learner was trained on' in caplog.text
 
@@ -84,9 +84,9 @@ def test_steps_after_known_ones_belong_to_their_episode_until_it_ends(tmp_path, 
 
     with ReplayWriter(tmp_path, make_spec()) as writer:
         for i in range(6):
-            store(Experience(writer, i), i)
+            store(ResumableReplay(writer, i), i)
     with ReplayWriter(tmp_path, make_spec()) as writer:
-        experience = Experience(writer, 3)
+        experience = ResumableReplay(writer, 3)
         for i in range(3, 9):
             store(experience, i)
         episodes = writer.layout.episode(writer.rows(np.arange(9))).tolist()

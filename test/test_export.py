@@ -7,14 +7,14 @@ import torch
 
 from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import MAX_PARITY, OnnxPolicy
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.errors import ExportError
 from sac_ros.sac.sac import SAC
-from sac_ros.training.export import export_policy, trial_observations
+from sac_ros.training.export import export_policy, probe_observations
 
 
 def learner(env='arm-reach', hidden=64, scale=1.0):
-    _, spec, chain = make_problem(TrainConfig(env=env))
+    _, spec, chain = make_env_bundle(TrainConfig(env=env))
     sac = SAC(spec, chain, SACConfig(hidden=hidden))
     state = sac.initialize(0)
     actor = {name: scale * value for name, value in state.actor.items()}
@@ -24,7 +24,7 @@ def learner(env='arm-reach', hidden=64, scale=1.0):
 @pytest.mark.parametrize('env', ['arm-reach', 'Pusher-v5'])
 def test_exported_torque_is_the_limit_times_tanh_of_the_mean(env, tmp_path):
     sac, state = learner(env)
-    observations = trial_observations(sac.spec, np.random.default_rng(7))
+    observations = probe_observations(sac.spec, np.random.default_rng(7))
     file = tmp_path / 'policy.onnx'
     parity = export_policy(sac.policy(state), sac.spec, file, observations[:10])
     policy = OnnxPolicy(file)
@@ -65,7 +65,7 @@ class Shifted(torch.nn.Module):
 
 
 def test_export_fails_and_writes_nothing_when_onnxruntime_disagrees(tmp_path):
-    _, spec, _ = make_problem(TrainConfig())
+    _, spec, _ = make_env_bundle(TrainConfig())
     file = tmp_path / 'policy.onnx'
     file.write_bytes(b'the old one')
     with pytest.raises(ExportError, match='of the torque limit'):
@@ -78,8 +78,8 @@ def test_export_fails_and_writes_nothing_when_onnxruntime_disagrees(tmp_path):
 
 
 def test_trials_reach_every_limit():
-    _, spec, _ = make_problem(TrainConfig())
-    trials, where = trial_observations(spec, np.random.default_rng(0)), spec.slices()
+    _, spec, _ = make_env_bundle(TrainConfig())
+    trials, where = probe_observations(spec, np.random.default_rng(0)), spec.slices()
     assert trials.dtype == np.float32
     fastest = np.abs(trials[:, where['joint_velocity']]).max(axis=0)
     assert (fastest >= spec.velocity_limit).all()

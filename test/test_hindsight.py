@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sac_ros.config.training import SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm_env import ArmEnv, make_problem
+from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.hindsight import Hindsight
 from sac_ros.spec import Transition
@@ -16,15 +16,15 @@ from sac_ros.training.trainer import Trainer
 
 def lived(config, steps=60):
     """Return a batch of consecutive steps, and what each of them did."""
-    env, spec, chain = make_problem(config)
+    env, spec, chain = make_env_bundle(config)
     rng, rows, motions = np.random.default_rng(0), [], []
     observation, _ = env.reset(seed=0)
     for _ in range(steps):
         action = rng.uniform(-1, 1, spec.n_action).astype(np.float32)
-        following, reward, terminated, truncated, _ = env.step(action)
-        rows.append(Transition(observation, action, reward, terminated, following))
+        next_observation, reward, terminated, truncated, _ = env.step(action)
+        rows.append(Transition(observation, action, reward, terminated, next_observation))
         motions.append((env.motion(action), env.arm.tip_position))
-        observation = env.reset()[0] if truncated else following
+        observation = env.reset()[0] if truncated else next_observation
     batch = Transition(*(np.array(column, np.float32) for column in zip(*rows, strict=True)))
     return batch, [tip for _, tip in motions], env, spec, chain
 
@@ -34,7 +34,7 @@ def test_rewards_are_those_of_the_new_goals_and_nothing_else_changes(task):
     config = TrainConfig(task=TaskConfig(name=task, action_cost=0.2, smoothness_cost=0.1))
     batch, tips, env, spec, chain = lived(config)
     kept = [column.copy() for column in batch]
-    new = Hindsight.of(env.task, spec, chain, 0.6)(batch, np.random.default_rng(1))
+    new = Hindsight.for_task(env.task, spec, chain, 0.6)(batch, np.random.default_rng(1))
     assert all(np.array_equal(a, b) for a, b in zip(kept, batch, strict=True))
     goal = spec.slices()['goal']
     moved = new.next_observation[:, goal] - batch.next_observation[:, goal]
@@ -42,7 +42,9 @@ def test_rewards_are_those_of_the_new_goals_and_nothing_else_changes(task):
     for i, tip in enumerate(tips):
         before, after = (
             float(
-                env.task.worth(np.linalg.norm(tip - b.next_observation[i, goal], keepdims=True))[0]
+                env.task.reward_from_distance(
+                    np.linalg.norm(tip - b.next_observation[i, goal], keepdims=True)
+                )[0]
             )
             for b in (batch, new)
         )
@@ -56,7 +58,7 @@ def test_rewards_are_those_of_the_new_goals_and_nothing_else_changes(task):
 
 def test_the_share_that_is_asked_for_gets_new_goals():
     batch, tips, env, spec, chain = lived(TrainConfig(), 400)
-    hindsight = Hindsight.of(env.task, spec, chain, 0.5)
+    hindsight = Hindsight.for_task(env.task, spec, chain, 0.5)
     new = hindsight(batch, np.random.default_rng(0))
     goal = spec.slices()['goal']
     changed = (new.next_observation[:, goal] != batch.next_observation[:, goal]).any(1)
@@ -78,9 +80,9 @@ def test_only_tasks_that_are_a_matter_of_distance_are_relabelled():
     spec, chain = env.policy_spec, env.arm.robot.chain
     own = Own(env.arm, TaskConfig())
     pose = ArmEnv(TrainConfig(task=TaskConfig(name='reach-pose')))
-    assert Hindsight.of(env.task, spec, chain, 0.5) is not None
+    assert Hindsight.for_task(env.task, spec, chain, 0.5) is not None
     for task, share in ((own, 0.5), (pose.task, 0.5), (None, 0.5), (env.task, 0.0)):
-        assert Hindsight.of(task, spec, chain, share) is None
+        assert Hindsight.for_task(task, spec, chain, share) is None
 
 
 def test_summed_rewards_are_refused(tmp_path):

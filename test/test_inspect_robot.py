@@ -12,7 +12,7 @@ from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
 from sac_ros.envs.inspection import sample_goals, warnings_of
 from sac_ros.errors import EnvError
 from sac_ros.sim.arm import SimArm
-from sac_ros.sim.rendering import Camera
+from sac_ros.sim.rendering import OffscreenRenderer
 from sac_ros.tasks.reach import ReachTask
 
 TWO_JOINTS = str(Path(__file__).parent / 'data/two_joints.urdf')
@@ -91,7 +91,7 @@ def test_weak_joints_and_empty_links_are_named(tmp_path):
 def test_the_picture_shows_goals_and_workspace():
     arm = SimArm(ArmConfig())
     try:
-        camera = Camera(arm, 320, 240)
+        camera = OffscreenRenderer(arm, 320, 240)
     except EnvError as error:
         pytest.skip(str(error))
     goals = sample_goals(ReachTask(arm, TaskConfig()), 100)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sac_ros.config.training import ArmConfig, SACConfig, TrainConfig
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.features import BOUND, Features, ForwardKinematics
-from sac_ros.sac.layers import BatchRenorm, Normalizer, keep_mask
+from sac_ros.sac.layers import BatchRenorm, Normalizer, dropout_mask
 from sac_ros.sac.networks import Actor, Critics, sample_action
 from sac_ros.sim.arm import SimArm
 
@@ -52,7 +52,7 @@ def test_tip_and_jacobian_agree_with_mujoco(kind, tmp_path):
 
 
 def test_features_of_an_arm_are_bounded_whatever_a_sensor_says():
-    _, spec, chain = make_problem(TrainConfig())
+    _, spec, chain = make_env_bundle(TrainConfig())
     features = Features(spec, chain)
     observation = torch.randn(100, spec.n_observation) * 10.0 ** torch.arange(-2, 8).repeat(
         10, 1
@@ -64,7 +64,7 @@ def test_features_of_an_arm_are_bounded_whatever_a_sensor_says():
 
 
 def test_other_observations_pass_unchanged():
-    _, spec, chain = make_problem(TrainConfig(env='Pusher-v5'))
+    _, spec, chain = make_env_bundle(TrainConfig(env='Pusher-v5'))
     observation = torch.randn(5, 23)
     assert (Features(spec, chain)(observation) == observation).all()
 
@@ -143,7 +143,7 @@ def test_batch_renormalisation_is_batch_normalisation_once_the_moments_agree():
 
 def test_a_dropout_mask_is_fair_and_its_entries_are_independent_in_pairs():
     rate, rows, columns = 0.2, 400, 300
-    masks = keep_mask(torch.rand(20, rows + columns), columns, rate)
+    masks = dropout_mask(torch.rand(20, rows + columns), columns, rate)
     dropped = (masks == 0).float()
     assert masks.unique().tolist() == pytest.approx([0, 1 / (1 - rate)])
     assert dropped.mean().item() == pytest.approx(rate, abs=0.01)

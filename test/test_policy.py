@@ -10,7 +10,7 @@ from policy_files import linear_policy, reach_spec, save
 
 from sac_ros.deploy.onnx_policy import GOLDEN_KEY, PARITY_KEY, SPEC_KEY, OnnxPolicy
 from sac_ros.deploy.onnx_structure import MAX_METADATA
-from sac_ros.deploy.policy_file import MAX_BYTES, sealed
+from sac_ros.deploy.policy_file import MAX_BYTES, append_checksum
 from sac_ros.errors import PolicyError
 
 SPEC = reach_spec()
@@ -47,7 +47,7 @@ def external(tmp_path):
     model = linear_policy(SPEC, np.ones((SPEC.n_observation, 2)))
     path = tmp_path / 'p.onnx'
     onnx.save(model, str(path), save_as_external_data=True, location='w.bin', size_threshold=0)
-    path.write_bytes(sealed(path.read_bytes()))
+    path.write_bytes(append_checksum(path.read_bytes()))
     return path
 
 
@@ -131,8 +131,8 @@ REFUSED = {
     'empty': (raw(b''), 'does not end with'),
     'text': (raw(b'not an onnx file'), 'does not end with'),
     'no seal': (unsealed, 'export it again'),
-    'sealed text': (raw(sealed(b'not an onnx file')), 'not a readable ONNX file'),
-    'sealed nothing': (raw(sealed(b'')), 'operator sets'),
+    'sealed text': (raw(append_checksum(b'not an onnx file')), 'not a readable ONNX file'),
+    'sealed nothing': (raw(append_checksum(b'')), 'operator sets'),
     'huge': (huge, 'at most'),
     'external data': (external, 'in other files'),
     'external data, hidden': (elsewhere, 'in other files'),
@@ -253,11 +253,11 @@ def test_a_file_with_any_bit_flipped_is_refused(whole, tmp_path):
 def test_a_damaged_file_with_a_good_seal_is_refused_or_gives_its_golden_torques(whole, tmp_path):
     """What the seal does not catch: damage before the export was sealed."""
     path, rng = tmp_path / 'p.onnx', np.random.default_rng(0)
-    body, refusals = whole[: -len(sealed(b''))], 0
+    body, refusals = whole[: -len(append_checksum(b''))], 0
     for _ in range(300):
         changed = bytearray(body)
         changed[rng.integers(len(body))] ^= 1 << rng.integers(8)
-        path.write_bytes(sealed(bytes(changed)))
+        path.write_bytes(append_checksum(bytes(changed)))
         try:
             assert OnnxPolicy(path).golden <= 1e-4
         except PolicyError:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.func import grad
 
-from sac_ros.accel.matmul import Products
+from sac_ros.accel.matmul import MatmulPass
 
-OWN = Products.of('cpu', bf16=True)
+OWN = MatmulPass.for_device('cpu', bf16=True)
 needs_own = pytest.mark.skipif(not OWN.own, reason='matmul.cpp is not for this processor')
 SIZES = [
     (256, 256, 256), (128, 30, 256), (30, 256, 256), (256, 256, 14), (37, 100, 51), (1, 7, 1),
@@ -117,7 +117,7 @@ def arguments():
     return tuple(torch.randn(s) / 4 for s in shapes), torch.randn(33, 6)
 
 
-class Watched(Products):
+class Watched(MatmulPass):
     """Remembers what it made of the graph; never taken from a cache."""
 
     def __call__(self, graph):
@@ -194,7 +194,7 @@ def test_torchs_products_stay_where_nothing_is_better():
 def test_what_is_used_depends_on_the_processor(monkeypatch, name, has, own, bf16):
     capabilities = {'cpu_name': name} | dict.fromkeys(has, True)
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities)
-    chosen = Products.of('cpu', bf16=True)
+    chosen = MatmulPass.for_device('cpu', bf16=True)
     assert (chosen.own, chosen.bf16) == (own, bf16)
-    assert not Products.of('cpu', bf16=False).bf16
-    assert chosen.uuid() != Products(not bf16, own).uuid()
+    assert not MatmulPass.for_device('cpu', bf16=False).bf16
+    assert chosen.uuid() != MatmulPass(not bf16, own).uuid()

@@ -6,7 +6,7 @@ import pytest
 from sac_ros.config.training import ArmConfig, RealismConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.sim.arm import SimArm
-from sac_ros.sim.domain_randomization import WorseArm, make_arm
+from sac_ros.sim.domain_randomization import RandomizedArm, make_arm
 
 POSTURE = np.array([0.3, 0.8, 0.9, 0.2, 0.4, 0.0])
 
@@ -20,7 +20,7 @@ def specimen(seed=0, **realism):
 
 def test_nothing_is_worse_by_default():
     assert type(make_arm(ArmConfig(), RealismConfig())) is SimArm
-    assert isinstance(make_arm(ArmConfig(), RealismConfig(preset='sim2real')), WorseArm)
+    assert isinstance(make_arm(ArmConfig(), RealismConfig(preset='sim2real')), RandomizedArm)
 
 
 def test_a_preset_gives_way_to_what_is_given():
@@ -48,7 +48,7 @@ def test_states_are_seen_late():
     seen, true = [], []
     for _ in range(200):
         true.append(arm.position)
-        seen.append(arm.sense()[0])
+        seen.append(arm.read_sensors()[0])
         arm.step(np.ones(6))
     delay = next(d for d in range(60) if np.allclose(seen[150], true[150 - d], atol=1e-12))
     assert 0 < delay * arm.timestep <= 2.0 * ArmConfig().control_period
@@ -57,7 +57,7 @@ def test_states_are_seen_late():
 
 def test_noise_has_the_spread_asked_for():
     arm = specimen(position_noise=0.01, velocity_noise=0.2)
-    samples = np.array([arm.sense() for _ in range(2000)])
+    samples = np.array([arm.read_sensors() for _ in range(2000)])
     assert samples[:, 0].std(axis=0) == pytest.approx(np.full(6, 0.01), rel=0.1)
     assert samples[:, 1].std(axis=0) == pytest.approx(np.full(6, 0.2), rel=0.1)
 

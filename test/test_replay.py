@@ -15,7 +15,7 @@ import pytest
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError, SpecMismatch
-from sac_ros.replay import ReplayReader, ReplayWriter, Source
+from sac_ros.replay import DataSource, ReplayReader, ReplayWriter
 from sac_ros.replay.format import Layout, segment_numbers
 
 
@@ -143,13 +143,15 @@ def test_episodes_move_on_at_their_end_and_at_reopening(tmp_path):
         for i in range(12):
             writer.append(transition(i, terminated=i == 3), truncated=i == 7)
     with ReplayWriter(tmp_path / 'r', make_spec()) as writer:
-        writer.append(transition(12), truncated=False, source=Source.HUMAN, policy_hash=0xFFFFFFFF)
+        writer.append(
+            transition(12), truncated=False, source=DataSource.HUMAN, policy_hash=0xFFFFFFFF
+        )
         rows = writer.rows(np.arange(13))
     layout = writer.layout
     assert layout.episode(rows).tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3]
     assert np.flatnonzero(layout.truncated(rows)).tolist() == [7]
     assert np.flatnonzero(layout.split(rows).terminated).tolist() == [3]
-    assert layout.source(rows).tolist() == [Source.SIM] * 12 + [Source.HUMAN]
+    assert layout.source(rows).tolist() == [DataSource.SIM] * 12 + [DataSource.HUMAN]
     assert layout.policy_hash(rows)[-1] == 0xFFFFFFFF
     assert (np.diff(layout.stamp(rows)) > 0).all()
 

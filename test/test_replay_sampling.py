@@ -10,7 +10,7 @@ import pytest
 from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Selection, Source
+from sac_ros.replay import DataSource, MixedSampler, ReplayReader, ReplayWriter, SourceSampler
 
 GAMMA = 0.5
 
@@ -87,7 +87,7 @@ def test_mixture_keeps_its_proportions_in_every_batch(tmp_path, size, given):
         fill(prior, 0, 1000)
         for i in range(5000, 5010):
             online.append(transition(i), truncated=False)
-        mixture = Mixture([(prior, 3), (online, 1)])
+        mixture = MixedSampler([(prior, 3), (online, 1)])
         shape = size if isinstance(size, tuple) else (size,)
         out = np.zeros((*shape, mixture.words), np.float32) if given else None
         batch = mixture.sample(size, np.random.default_rng(0), out)
@@ -106,20 +106,20 @@ def test_mixture_refuses_what_does_not_fit(tmp_path):
         ReplayWriter(tmp_path / 'b', make_spec(9)) as b,
     ):
         with pytest.raises(ReplayError, match='must agree'):
-            Mixture([(a, 1), (b, 1)])
+            MixedSampler([(a, 1), (b, 1)])
         with pytest.raises(ReplayError, match='share above 0'):
-            Mixture([(a, 1), (a, 0)])
+            MixedSampler([(a, 1), (a, 0)])
 
 
 def test_selection_draws_only_its_sources_and_follows_the_ring(tmp_path):
     with ReplayWriter(
         tmp_path / 'r', make_spec(), capacity=SMALL, segment_records=SMALL
     ) as writer:
-        real = Selection(writer, {Source.REAL})
+        real = SourceSampler(writer, {DataSource.REAL})
         with pytest.raises(ReplayError, match='source REAL'):
             real.sample(1, np.random.default_rng(0))
         for i in range(5 * SMALL):
-            source = Source.REAL if i % 5 == 0 else Source.SIM
+            source = DataSource.REAL if i % 5 == 0 else DataSource.SIM
             writer.append(transition(i), truncated=False, source=source)
             if i % 50 == 0:
                 real.refresh()
@@ -127,7 +127,9 @@ def test_selection_draws_only_its_sources_and_follows_the_ring(tmp_path):
         expected = {i for i in range(writer.start, writer.end) if i % 5 == 0}
         assert len(real) == len(expected)
         assert set(rewards(real, 20_000).astype(int).tolist()) == expected
-        half = Mixture([(real, 1), (Selection(writer, {Source.SIM, Source.HUMAN}), 1)])
+        half = MixedSampler(
+            [(real, 1), (SourceSampler(writer, {DataSource.SIM, DataSource.HUMAN}), 1)]
+        )
         assert (rewards(half, 100).astype(int) % 5 == 0).sum() == 50
 
 
@@ -187,7 +189,7 @@ def test_mixture_of_n_step_returns(tmp_path):
     ):
         fill(a, 0, 50)
         fill(b, 0, 50)
-        got, discount = Mixture([(a, 1), (b, 1)]).sample_n_step(
+        got, discount = MixedSampler([(a, 1), (b, 1)]).sample_n_step(
             (2, 64), np.random.default_rng(0), 3, GAMMA
         )
     first, last = got.observation[..., 0], got.next_observation[..., 0]

@@ -10,7 +10,7 @@ from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
 from sac_ros.cli.replay import add_replay_parser, bars
 from sac_ros.errors import ReplayError, SpecMismatch
-from sac_ros.replay import ReplayReader, ReplayWriter, Source
+from sac_ros.replay import DataSource, ReplayReader, ReplayWriter
 from sac_ros.replay.maintenance import merge, summarize, verify
 from sac_ros.replay.recovery import repair
 
@@ -30,7 +30,7 @@ def write_mixed(directory, count=300, first=0):
                 writer.append(
                     transition(i, terminated=i % 37 == 36),
                     truncated=i % 50 == 49,
-                    source=Source(i % 3),
+                    source=DataSource(i % 3),
                     policy_hash=i // 100,
                     stamp_ns=i * 10**9,
                 )
@@ -59,7 +59,7 @@ def test_summary_counts_what_is_there(tmp_path):
     assert summary.lengths[0] == ends[0] + 1
     assert summary.terminated == sum(i % 37 == 36 for i in range(300))
     assert summary.truncated == sum(i % 50 == 49 for i in range(300))
-    assert summary.by_source == {Source.SIM: 100, Source.REAL: 100, Source.HUMAN: 100}
+    assert summary.by_source == {DataSource.SIM: 100, DataSource.REAL: 100, DataSource.HUMAN: 100}
     assert summary.policies == 3
     for axis in summary.coverage:
         assert axis.counts.sum() + axis.outside == 300
@@ -229,7 +229,7 @@ def test_minari_dataset_of_others_is_scaled(tmp_path, minari):
     np.testing.assert_array_equal(got.next_observation, observations[1:])
     assert got.action.tolist() == [[-1, -1], [1, 1], [0, 0], [-0.5, 0.5], [0.5, -0.5]]
     assert reader.layout.truncated(rows).tolist() == [False] * 4 + [True]
-    assert set(reader.layout.source(rows).tolist()) == {Source.HUMAN}
+    assert set(reader.layout.source(rows).tolist()) == {DataSource.HUMAN}
 
 
 @pytest.mark.parametrize('n_observation', [10, 3, 4])

@@ -7,7 +7,7 @@ from real_arms import MJCF, arm_config, real_arm, some_of
 
 from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.features import ForwardKinematics
 from sac_ros.sac.sac import SAC
 from sac_ros.training.export import export_policy
@@ -77,7 +77,7 @@ def test_a_minute_of_random_torques_stays_stable(arm):
 
 @pytest.mark.parametrize('name', some_of(NAMES, ['panda-urdf']))
 def test_a_policy_for_it_exports(name, tmp_path):
-    problem = make_problem(TrainConfig(arm=arm_config(name)))
+    problem = make_env_bundle(TrainConfig(arm=arm_config(name)))
     sac = SAC(problem.spec, problem.chain, SACConfig(hidden=32))
     state = sac.initialize(0, 'cpu')
     observation, _ = problem.env.reset(seed=0)

@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool
 from sac_ros.config.base import flatten
 from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
-from sac_ros.envs.arm_env import ArmEnv, make_problem
+from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.ros import conversions as messages
 from sac_ros.sac.base_controller import make_controller
 from sac_ros.sac.sac import SAC
@@ -30,7 +30,7 @@ LATEST_START = 3  # control periods after which a goal is in use
 
 def export_untrained(config, path):
     """Export an untrained policy whose period is that of the slowed-down clock."""
-    _, spec, chain = make_problem(config)
+    _, spec, chain = make_env_bundle(config)
     period = config.arm.control_period / SLOW
     slow = dataclasses.replace(spec, control_period=period)
     sac = SAC(slow, chain, config.sac, make_controller(slow, chain, config.controller))

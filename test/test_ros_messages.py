@@ -53,8 +53,8 @@ def test_a_pose_becomes_what_its_task_observes():
     task = ReachPoseTask(load_robot(), TaskConfig())
     rng = np.random.default_rng(0)
     for _ in range(100):
-        task.begin(rng)
-        goal = task.told()
+        task.initialize_episode(rng)
+        goal = task.goal_observation()
         pose = messages.to_goal(goal, 'base', messages.to_stamp(0)).pose
         for sign in (1, -1):  # the same orientation
             turned = {'goal': goal['goal'], 'goal_orientation': sign * goal['goal_orientation']}

@@ -7,7 +7,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterType
 from rclpy.parameter import Parameter
 
-from sac_ros.config.base import Checked, build, setting
+from sac_ros.config.base import Config, build, config_field
 from sac_ros.config.training import TrainConfig
 from sac_ros.errors import ConfigError
 from sac_ros.ros.parameter_files import check_parameter_files
@@ -15,20 +15,20 @@ from sac_ros.ros.parameters import declare, undeclared
 
 
 @dataclass(frozen=True)
-class Inner(Checked):
+class Inner(Config):
     """A group."""
 
-    rate: float = setting(2.0, 'a rate [Hz]', 0.5, 10)
-    count: int = setting(3, 'a count', 1)
+    rate: float = config_field(2.0, 'a rate [Hz]', 0.5, 10)
+    count: int = config_field(3, 'a count', 1)
 
 
 @dataclass(frozen=True)
-class Outer(Checked):
+class Outer(Config):
     """All types."""
 
-    name: str = setting('blue', 'a colour', choices=('blue', 'red'))
-    flag: bool = setting(True, 'a flag')
-    free: float = setting(0, 'any number')
+    name: str = config_field('blue', 'a colour', choices=('blue', 'red'))
+    flag: bool = config_field(True, 'a flag')
+    free: float = config_field(0, 'any number')
     inner: Inner = field(default_factory=Inner)
 
 

@@ -229,7 +229,7 @@ def stopped(pid):
 BROKEN = """
 import sys
 from sac_ros.ros import policy_node
-policy_node.settle = lambda config: 1 / 0  # on activating, when half is done
+policy_node.configure_realtime = lambda config: 1 / 0  # on activating, when half is done
 sys.exit(policy_node.main(sys.argv))
 """
 

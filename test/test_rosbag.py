@@ -9,7 +9,7 @@ from replay_values import make_spec
 from test_replay_tools import command
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayReader, Source
+from sac_ros.replay import DataSource, ReplayReader
 from sac_ros.replay.rosbag import Topics, import_rosbag, read_bag
 from sac_ros.spec import ObservationField
 
@@ -115,7 +115,7 @@ def test_a_recording_becomes_transitions(tmp_path, with_velocity):
     assert len(first) == 3
     assert (got.observation[first, 7:] == 0).all()
     assert layout.truncated(rows).sum() == 3
-    assert set(layout.source(rows).tolist()) == {Source.REAL}
+    assert set(layout.source(rows).tolist()) == {DataSource.REAL}
 
 
 def test_a_recording_that_lacks_something_says_what(tmp_path):

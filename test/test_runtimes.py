@@ -12,10 +12,10 @@ from policy_files import linear_policy, reach_spec, save
 
 from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OLDEST_RUNTIME, OnnxPolicy
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.base_controller import make_controller
 from sac_ros.sac.sac import SAC
-from sac_ros.training.export import export_policy, trial_observations
+from sac_ros.training.export import export_policy, probe_observations
 
 ROOT = Path(__file__).resolve().parents[1]
 # Made once, where the checkout is.
@@ -72,10 +72,10 @@ def run_with(runtime, program, *arguments):
 @pytest.mark.parametrize('case', CASES)
 def test_the_oldest_runtime_gives_the_same_torques(case, oldest, tmp_path):
     config = CASES[case]
-    problem = make_problem(config)
+    problem = make_env_bundle(config)
     controller = make_controller(problem.spec, problem.chain, config.controller)
     sac = SAC(problem.spec, problem.chain, config.sac, controller)
-    observations = trial_observations(problem.spec, np.random.default_rng(1))[::80]
+    observations = probe_observations(problem.spec, np.random.default_rng(1))[::80]
     file = tmp_path / 'policy.onnx'
     export_policy(sac.policy(sac.initialize(0)), problem.spec, file, observations)
     np.save(tmp_path / 'observations.npy', observations)

@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sac_ros.accel.compiler import CACHE, Compiler
-from sac_ros.accel.matmul import Products
+from sac_ros.accel.matmul import MatmulPass
 from sac_ros.config.training import SACConfig
 from sac_ros.sac.adam import adam_state, adam_step
 from sac_ros.sac.base_controller import Base, entropy_weight
@@ -150,7 +150,7 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
 
 @pytest.mark.parametrize('missing', ['compiler', 'product'])
 def test_what_cannot_be_built_leaves_updates_eager_with_one_warning(tmp_path, missing):
-    if missing == 'product' and not Products.of('cpu', bf16=False).own:
+    if missing == 'product' and not MatmulPass.for_device('cpu', bf16=False).own:
         pytest.skip('this processor needs no operator of ours')
     broken = tmp_path / 'matmul.cpp'
     broken.write_text('not C++')
@@ -200,7 +200,7 @@ def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
     sac = SAC(problem(), None, SMALL)
     state, transitions = sac.initialize(0), batch()
     state = state._replace(temperature={'log_alpha': torch.tensor(math.log(0.3))})
-    _, step = sac._seen(state, transitions, noise(sac), None)
+    _, step = sac._prepare_batch(state, transitions, noise(sac), None)
     critic = (state.target_critic, {})
     q = sac._q(critic, step.next_features, step.next_action)
     target = sac.soft_target(q, step, torch.tensor(0.3))
@@ -217,7 +217,7 @@ def test_a_given_discount_takes_the_place_of_gamma():
     sac = SAC(problem(), None, SMALL)
     state, transitions, draws = sac.initialize(0), batch(), noise(sac)
     discount = torch.linspace(0.1, 0.9, 32)
-    _, step = sac._seen(state, transitions, draws, discount)
+    _, step = sac._prepare_batch(state, transitions, draws, discount)
     assert torch.equal(step.discount, discount * (1 - transitions.terminated))
     usual, _ = sac.update(state, transitions, draws)
     same, _ = sac.update(state, transitions, draws, torch.full((32,), sac.config.gamma))
@@ -231,7 +231,7 @@ def test_a_random_subset_makes_the_target_and_all_critics_teach_the_actor():
     state, transitions, draws = sac.initialize(0), batch(), noise(sac)
     assert len(set(draws.chosen.tolist())) == 2
     assert len({tuple(noise(sac, seed).chosen.tolist()) for seed in range(40)}) > 10
-    _, step = sac._seen(state, transitions, draws, None)
+    _, step = sac._prepare_batch(state, transitions, draws, None)
     loss, (q, _) = sac.critic_loss(state.critic, state, step, draws)
     next_q = sac._q((state.target_critic, {}), step.next_features, step.next_action)
     alpha = state.temperature['log_alpha'].exp()
@@ -380,7 +380,7 @@ def test_entropy_counts_by_the_share_of_authority():
     """Half of the batch has none: its randomness is neither rewarded nor counted."""
     sac = SAC(problem(), None, SMALL)
     state, draws = sac.initialize(0), noise(sac)
-    _, step = sac._seen(state, batch(), draws, None)
+    _, step = sac._prepare_batch(state, batch(), draws, None)
     share = torch.arange(32).fmod(2).float()[:, None]
     base = Base(torch.zeros(32, 1), 0.5 * share, share)
     alpha = torch.tensor(0.7)

@@ -127,7 +127,7 @@ def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics,
     sac = Noisy(problem(), None, replace(PLAIN, n_critics=n_critics, hidden=8, gamma=0.9))
     state, zeros = sac.initialize(0), torch.zeros(n, 1)
     batch = Transition(zeros, zeros, torch.zeros(n), torch.zeros(n), zeros)
-    _, step = sac._seen(state, batch, Noise(zeros, zeros), None)
+    _, step = sac._prepare_batch(state, batch, Noise(zeros, zeros), None)
     target = sac.soft_target(sac._q({}, zeros, zeros), step, torch.tensor(0.0))
     assert target.mean().item() == pytest.approx(0.9 * bias, abs=0.005)
 

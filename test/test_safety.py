@@ -8,7 +8,7 @@ import pytest
 from sac_ros.deploy.safety_filter import (
     SafetyConfig,
     SafetyFilter,
-    between,
+    clip,
     fallback_torque,
     limit_rate,
 )
@@ -101,9 +101,9 @@ def test_braking_only_opposes_motion():
     spec = random_spec(rng, 1000)
     guard = SafetyFilter(spec, SafetyConfig())
     position, velocity = random_states(rng, spec, (200,))
-    low, high = guard.allowed(position, 0 * velocity)
+    low, high = guard.torque_bounds(position, 0 * velocity)
     assert (low <= 0).all() and (high >= 0).all()
-    low, high = guard.allowed(position, velocity)
+    low, high = guard.torque_bounds(position, velocity)
     assert (velocity[low > 0] < 0).all() and (velocity[high < 0] > 0).all()
     assert (low > 0).sum() > 1000 < (high < 0).sum()
 
@@ -116,7 +116,7 @@ def test_torque_bounds_are_continuous_and_fall_with_velocity():
     speed = np.where(np.isfinite(spec.velocity_limit), spec.velocity_limit, math.pi)
     shares = np.linspace(-2, 2, 2001)[:, None]
     position, _ = random_states(rng, spec, (1,))
-    for bound in guard.allowed(position, shares * speed):
+    for bound in guard.torque_bounds(position, shares * speed):
         steps = np.diff(bound, axis=0)
         largest = np.array(spec.torque_limit) / config.velocity_band * np.diff(shares[:2], axis=0)
         assert (steps <= 1e-9).all() and (steps >= -largest - 1e-9).all()
@@ -227,7 +227,7 @@ def test_a_million_random_torques_and_states_never_get_through_unsafe():
         assert (opposes | (safe <= 0))[position >= upper].all()
         assert (opposes | (safe >= 0))[position <= lower].all()
         assert opposes[np.abs(velocity) > fastest].all()
-        low, high = guard.allowed(position, velocity)
+        low, high = guard.torque_bounds(position, velocity)
         assert ((np.minimum(low, 0) <= safe) & (safe <= np.maximum(high, 0))).all()
         step = config.torque_rate * min(dt, guard.MAX_STEP_TIME) + 1e-9
         # A jump is towards zero, at most one step past it, and only where a bound forces it.
@@ -242,8 +242,8 @@ def test_a_million_random_sums_of_guards_agree_with_their_definitions():
     rng = np.random.default_rng(1)
     wanted, last, limit = rng.standard_cauchy((3, 1_000_000)) * 10
     low, high = -np.abs(limit), np.abs(limit)
-    base, step = between(low, last, high), 0.5
-    safe = limit_rate(between(low, wanted, high), base, step)
+    base, step = clip(low, last, high), 0.5
+    safe = limit_rate(clip(low, wanted, high), base, step)
     assert ((safe >= low) & (safe <= high)).all()
     assert (np.abs(safe - base) <= step * (1 + 1e-12) + 1e-9 * np.abs(base)).all()
 

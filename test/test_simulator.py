@@ -23,12 +23,12 @@ def test_follows_the_clock_without_drift(simulator):
         simulator.advance(now)
         behind = (now - 10.0) - (simulator.arm.time - start)
         assert abs(behind) <= simulator.period / 2 + 1e-9
-    assert simulator.slips == 0
+    assert simulator.overruns == 0
 
 
 def test_a_long_hold_up_is_left_out(simulator):
     assert simulator.advance(12.0) == 1
-    assert simulator.slips == 1
+    assert simulator.overruns == 1
     assert simulator.advance(12.0 + 2.4 * simulator.period) == 2
 
 
@@ -94,7 +94,7 @@ def test_as_fast_as_possible_measures_the_age_of_commands_in_simulated_time():
     obeyed = 0
     for call in range(20):
         assert free.advance(call * 1e-4) == 1
-        obeyed += free.obeying
+        obeyed += free.command_active
     assert obeyed in (10, 11)  # 20 ms of 2 ms periods; the last is at the very limit
     timing = free.timing(0.004)
     assert timing.real_time_factor == pytest.approx(20 * free.period / 0.004)
@@ -106,9 +106,9 @@ def test_slow_motion_stretches_the_period():
     assert slow.advance(0.0401) == 10
     slow.command(0.0401, np.full(6, 0.1))
     slow.advance(0.0401 + 0.036)
-    assert slow.obeying
+    assert slow.command_active
     slow.advance(0.0401 + 0.05)
-    assert not slow.obeying
+    assert not slow.command_active
 
 
 def test_timing_tells_factor_and_lateness(simulator):
@@ -117,7 +117,7 @@ def test_timing_tells_factor_and_lateness(simulator):
     timing = simulator.timing(11.0)
     assert timing.real_time_factor == pytest.approx(1.0, abs=0.01)
     assert timing.late_max == pytest.approx(3e-4, abs=1e-5)
-    assert timing.slips == 0
+    assert timing.overruns == 0
     assert simulator.timing(12.0).real_time_factor == 0
 
 

@@ -14,21 +14,21 @@ class Robot:
     def __init__(self, **config):
         self.supervisor = Supervisor(SupervisorConfig(**config))
         self.now = 100.0
-        self.supervisor.configured()
-        self.supervisor.activated()
+        self.supervisor.on_configured()
+        self.supervisor.on_activated()
 
     def run(self, seconds, states=True):
         for _ in range(round(seconds / PERIOD)):
             self.now += PERIOD
             if states:
-                self.supervisor.good_state(self.now)
+                self.supervisor.on_valid_state(self.now)
             self.supervisor.check(self.now)
 
     def enable(self, obstacle=''):
         return self.supervisor.enable(self.now, obstacle)
 
     def share(self):
-        return self.supervisor.share(self.now)
+        return self.supervisor.policy_weight(self.now)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_enabling_needs_a_second_of_good_states():
     assert 'no good joint state' in robot.enable()
     robot.run(0.5)
     assert 'good for 0.50 s' in robot.enable()
-    robot.supervisor.bad_state('NaN in position')
+    robot.supervisor.on_invalid_state('NaN in position')
     robot.run(0.9)
     assert 'good for 0.90 s' in robot.enable()
     robot.run(0.2)
@@ -65,7 +65,9 @@ def test_refusals_name_the_last_reason():
     supervisor = robot.supervisor
     supervisor.ignored_state('joint states of other joints')
     assert robot.enable() == 'no good joint state arrives: joint states of other joints'
-    supervisor.bad_state('joint states have 0 values of velocity', 'joint states that do not fit')
+    supervisor.on_invalid_state(
+        'joint states have 0 values of velocity', 'joint states that do not fit'
+    )
     assert supervisor.counts['joint states that do not fit'] == 1
     robot.run(0.5)
     assert robot.enable().endswith('s asked for; before: joint states have 0 values of velocity')
@@ -78,13 +80,13 @@ def test_refusals_name_the_measured_rate_and_the_parameter(rate, period):
     robot = Robot()
     for _ in range(2 * rate):
         robot.now += 1 / rate
-        robot.supervisor.good_state(robot.now)
+        robot.supervisor.on_valid_state(robot.now)
     refusal = robot.enable()
     assert refusal == f'joint states come at {rate} Hz, set supervision.state_period to {period}'
     patient = Robot(state_period=float(period))
     for _ in range(2 * rate):
         patient.now += 1 / rate
-        patient.supervisor.good_state(patient.now)
+        patient.supervisor.on_valid_state(patient.now)
     assert patient.enable() == ''
 
 
@@ -92,7 +94,7 @@ def test_the_rate_is_measured_anew_after_a_gap():
     robot = Robot()
     for _ in range(100):
         robot.now += 0.02
-        robot.supervisor.good_state(robot.now)
+        robot.supervisor.on_valid_state(robot.now)
     robot.now += 3.0
     robot.run(1.1)
     assert robot.enable() == ''
@@ -145,7 +147,7 @@ def test_late_states_only_degrade(running):
 def test_being_held_up_is_not_silence(running):
     running.now += 0.09
     running.supervisor.check(running.now)
-    running.supervisor.good_state(running.now)
+    running.supervisor.on_valid_state(running.now)
     running.supervisor.check(running.now)
     assert running.supervisor.state is State.RUN
 
@@ -156,7 +158,7 @@ def test_being_held_up_for_long_is_a_fault(running, first):
     running.now += 0.5
     getattr(running.supervisor, first)(running.now)
     assert running.share() == 0
-    running.supervisor.good_state(running.now)
+    running.supervisor.on_valid_state(running.now)
     assert running.supervisor.state is State.FAULT
     assert 'held up' in running.supervisor.reason
 
@@ -168,8 +170,8 @@ def test_only_reset_takes_a_latch_away(running, stop):
     latched, reason = supervisor.state, supervisor.reason
     supervisor.deactivated()
     supervisor.unconfigured()
-    supervisor.configured()
-    supervisor.activated()
+    supervisor.on_configured()
+    supervisor.on_activated()
     assert (supervisor.state, supervisor.reason) == (latched, reason)
     running.run(2.0)
     assert 'call reset first' in running.enable()
@@ -182,16 +184,16 @@ def test_an_emergency_stop_before_activation_holds():
     robot.supervisor.deactivated()
     robot.supervisor.estop()
     assert robot.supervisor.state is State.INACTIVE
-    robot.supervisor.activated()
+    robot.supervisor.on_activated()
     assert robot.supervisor.state is State.ESTOP
 
 
 def test_a_bad_state_faults_only_while_moving(running):
-    running.supervisor.bad_state('joint missing')
+    running.supervisor.on_invalid_state('joint missing')
     assert running.supervisor.state is State.FAULT
     assert running.supervisor.reason == 'joint missing'
     idle = Robot()
-    idle.supervisor.bad_state('joint missing')
+    idle.supervisor.on_invalid_state('joint missing')
     assert idle.supervisor.state is State.READY
     assert idle.supervisor.counts['joint missing'] == 1
 
@@ -227,8 +229,8 @@ def test_no_random_history_moves_without_enable_or_leaves_a_latch_without_reset(
     robot = Robot(healthy_time=0.01, ramp_time=0.01)
     supervisor = robot.supervisor
     actions = {
-        'good': lambda: supervisor.good_state(robot.now),
-        'bad': lambda: supervisor.bad_state('bad'),
+        'good': lambda: supervisor.on_valid_state(robot.now),
+        'bad': lambda: supervisor.on_invalid_state('bad'),
         'check': lambda: supervisor.check(robot.now),
         'enable': robot.enable,
         'disable': supervisor.disable,
@@ -236,7 +238,7 @@ def test_no_random_history_moves_without_enable_or_leaves_a_latch_without_reset(
         'estop': supervisor.estop,
         'reset': supervisor.reset,
         'reload': lambda: supervisor.restart_ramp(robot.now),
-        'off and on': lambda: (supervisor.deactivated(), supervisor.activated()),
+        'off and on': lambda: (supervisor.deactivated(), supervisor.on_activated()),
     }
     names, weights = list(actions), np.array([60, 0.3, 30, 5, 0.3, 0.3, 0.3, 2, 0.3, 0.3])
     moved = 0

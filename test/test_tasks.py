@@ -12,7 +12,7 @@ from real_arms import ALL, arm_config, some_of
 
 from sac_ros.cli.main import main
 from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
-from sac_ros.envs.arm_env import ArmEnv, make_problem
+from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import EnvError
 from sac_ros.sac.features import Features
 from sac_ros.sac.sac import SAC
@@ -49,7 +49,7 @@ def test_every_task_passes_the_checker_on_every_robot(robot, task):
 
 @pytest.mark.parametrize('task', TASKS)
 def test_a_policy_for_every_task_exports(task, tmp_path):
-    problem = make_problem(TrainConfig(task=TaskConfig(name=task)))
+    problem = make_env_bundle(TrainConfig(task=TaskConfig(name=task)))
     sac = SAC(problem.spec, problem.chain, SACConfig(hidden=32))
     observation, _ = problem.env.reset(seed=0)
     policy = sac.policy(sac.initialize(0, 'cpu'))
@@ -99,7 +99,7 @@ def test_a_moving_goal_says_its_velocity_and_keeps_its_speed():
         env.reset(seed=seed)
         places, speeds = [env.goal], [env.task.velocity]
         for _ in range(250):
-            env.task.advance()
+            env.task.after_step()
             places.append(env.goal)
             speeds.append(env.task.velocity)
         moved = np.diff(places, axis=0) / env.task.control_period
@@ -154,9 +154,9 @@ def test_a_task_that_cannot_be_used_is_refused_by_name(tmp_path):
     file.write_text('import no_such_module\n')
     with pytest.raises(EnvError, match='ModuleNotFoundError'):
         task_class(f'{file}:KeepHigh')
-    half = (
-        'from sac_ros.tasks.task import Task\nclass Half(Task):\n    def begin(self, rng): ...\n'
-    )
+    half = 'from sac_ros.tasks.task import Task\nclass Half(Task):\n    fields = ()\n'
     file.write_text(half)
-    with pytest.raises(EnvError, match='Half must define observe, reward, success'):
+    with pytest.raises(
+        EnvError, match='Half must define initialize_episode, observe, reward, success'
+    ):
         task_class(f'{file}:Half')

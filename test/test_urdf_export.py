@@ -14,7 +14,7 @@ from real_arms import MJCF, real_robot, some_of
 
 from sac_ros.config.training import ArmConfig
 from sac_ros.robot.loader import load_robot
-from sac_ros.robot.urdf_writer import description_of, roll_pitch_yaw, to_urdf
+from sac_ros.robot.urdf_writer import robot_description, roll_pitch_yaw, to_urdf
 from sac_ros.sim.arm import SimArm
 
 CROOKED = """<mujoco model="crooked"><compiler angle="radian"/><worldbody>
@@ -111,7 +111,7 @@ def test_every_mesh_is_a_file_and_every_shape_is_there(robot, exported):
 
 def test_a_urdf_is_described_by_itself():
     robot = load_robot()
-    assert description_of(robot) == robot.path.read_text()
+    assert robot_description(robot) == robot.path.read_text()
 
 
 def test_angles_of_any_rotation_lead_back_to_it():

@@ -17,7 +17,7 @@ from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, Task
 from sac_ros.errors import ConfigError, EnvError
 from sac_ros.robot.loader import load_robot
 from sac_ros.sim.arm import SimArm
-from sac_ros.sim.rendering import Camera
+from sac_ros.sim.rendering import OffscreenRenderer
 from sac_ros.tasks.reach import reach_spec
 from sac_ros.training.tensorboard import EventLog, crc32c
 from sac_ros.training.trainer import Trainer
@@ -29,7 +29,7 @@ from sac_ros.training.video import gif, write_video
 def drawing():
     """Skip where MuJoCo has nothing to draw with."""
     try:
-        Camera(SimArm(ArmConfig())).close()
+        OffscreenRenderer(SimArm(ArmConfig())).close()
     except EnvError as error:
         pytest.skip(str(error))
 

@@ -17,7 +17,7 @@ from torch import fx
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from sac_ros.accel.matmul import Products
+from sac_ros.accel.matmul import MatmulPass
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Compiler:
             cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
             os.environ[CACHE] = str(cache / 'sac_ros' / 'inductor')
         self._cuda = device == 'cuda'
-        self._products = Products.of(device, bf16)
+        self._products = MatmulPass.for_device(device, bf16)
 
     def _compile(self, function: Update[S, P, M]) -> Update[S, P, M]:
         # On a GPU the graph is captured once and replayed; on a CPU it is called without Python.
@@ -67,13 +67,13 @@ class Compiler:
             torch.compile, backend=self._inductor, fullgraph=True, dynamic=False, options=options
         )
         if not self._cuda:
-            in_place = compiled(_own(_in_place(function)))
+            in_place = compiled(_with_unique_code(_in_place(function)))
 
             def donate(state: S, /, *args: P.args, **kwargs: P.kwargs) -> tuple[S, M]:
                 return state, in_place(state, *args, **kwargs)
 
             return donate
-        fast = compiled(_own(function))
+        fast = compiled(_with_unique_code(function))
 
         def replay(state: S, /, *args: P.args, **kwargs: P.kwargs) -> tuple[S, M]:
             # A replay writes where the one before did: what shall last is copied out.
@@ -138,7 +138,7 @@ def _in_place(function: Update[S, P, M]) -> Callable[Concatenate[S, P], M]:
     return call
 
 
-def _own(function: Callable[P, R]) -> Callable[P, R]:
+def _with_unique_code(function: Callable[P, R]) -> Callable[P, R]:
     """Return it with a code object of its own, where the compiler keeps what it made of it.
 
     Without the checks it would otherwise take one learner's graph for another's.

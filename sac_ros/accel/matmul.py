@@ -29,7 +29,7 @@ def _shape(a: Tensor, b: Tensor, *_: object) -> Tensor:
 torch.library.register_fake('sac_ros::product', _shape)
 
 
-class Products(CustomGraphPass):
+class MatmulPass(CustomGraphPass):
     """Replaces every product of float32 matrices in a graph that is being compiled.
 
     With `own` it is the operator of matmul.cpp, which also takes over what follows a product in
@@ -43,7 +43,7 @@ class Products(CustomGraphPass):
         self.bf16, self.own = bf16, own
 
     @staticmethod
-    def of(device: str, bf16: bool) -> Products:
+    def for_device(device: str, bf16: bool) -> MatmulPass:
         """Return what suits the machine; bfloat16 only where that is faster.
 
         Args:
@@ -51,11 +51,11 @@ class Products(CustomGraphPass):
             bf16: whether rounding is allowed.
         """
         if device == 'cuda':
-            return Products(bf16 and torch.cuda.is_bf16_supported(False), own=False)
+            return MatmulPass(bf16 and torch.cuda.is_bf16_supported(False), own=False)
         has = torch.cpu.get_capabilities()
         own = has.get('avx512_bw', False) and 'Intel' not in has['cpu_name']
         fast = has.get('avx512_bf16') or (has.get('amx_bf16') and not own)
-        return Products(bf16 and bool(fast), own)
+        return MatmulPass(bf16 and bool(fast), own)
 
     def load(self) -> Future[None]:
         """Begin to build matmul.cpp, or to take it from the compiler's cache.

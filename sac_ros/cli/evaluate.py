@@ -16,7 +16,7 @@ from sac_ros.errors import ConfigError
 if TYPE_CHECKING:
     from sac_ros.deploy.onnx_policy import OnnxPolicy
     from sac_ros.envs.arm_env import ArmEnv
-    from sac_ros.training.evaluation import Act
+    from sac_ros.training.evaluation import PolicyFn
 
 NOT_ACCEPTED = 1
 # Settings that come from the run of a policy.
@@ -113,18 +113,18 @@ def _settings_of_run(policy: OnnxPolicy) -> dict[str, Any]:
 
 def _act(
     options: argparse.Namespace, config: TrainConfig, policy: OnnxPolicy | None, env: ArmEnv
-) -> Act:
+) -> PolicyFn:
     from sac_ros.training.evaluation import onnx_action
     from sac_ros.training.ik_baseline import IkBaseline
 
     if policy is not None:
-        policy.spec.check_same(env.policy_spec, f'policy {policy.path}', 'the environment')
+        policy.spec.require_equal(env.policy_spec, f'policy {policy.path}', 'the environment')
     if options.baseline is None and policy is not None:
         return onnx_action(policy, policy.spec)
     return IkBaseline(config, env.policy_spec)
 
 
-def _judge(options: argparse.Namespace, env: ArmEnv, act: Act) -> int:
+def _judge(options: argparse.Namespace, env: ArmEnv, act: PolicyFn) -> int:
     """Measure, print table and verdict; return the exit status."""
     from rich.console import Console
     from rich.progress import Progress
@@ -162,7 +162,7 @@ def _evaluate_gym(
     if options.json is not None:
         raise ConfigError(f'--json is for arms; {config.env} has no acceptance')
     env, spec = make_env(config)
-    policy.spec.check_same(spec, f'policy {policy.path}', 'the environment')
+    policy.spec.require_equal(spec, f'policy {policy.path}', 'the environment')
     result = evaluate(env, onnx_action(policy, policy.spec), options.episodes)
     print(f'return   {result.mean_return:.2f} +- {result.std_return:.2f}')
     if not math.isnan(result.success_rate):

@@ -21,7 +21,7 @@ from sac_ros.cli.replay import add_replay_parser
 from sac_ros.cli.report import REPORT_NAME, add_report_parser, write_report
 from sac_ros.cli.request import add_request_parsers
 from sac_ros.cli.robot import add_robot_parser
-from sac_ros.config.base import Checked, Setting, build, settings
+from sac_ros.config.base import Config, Setting, build, settings
 from sac_ros.config.training import TrainConfig
 from sac_ros.errors import SacRosError
 
@@ -92,13 +92,13 @@ class _Help(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=34, width=99)
 
 
-def add_settings(parser: argparse.ArgumentParser, cls: type[Checked], prefix: str = '') -> None:
+def add_settings(parser: argparse.ArgumentParser, cls: type[Config], prefix: str = '') -> None:
     """Add an option for every setting, one group of options per configuration class."""
     group = parser.add_argument_group((cls.__doc__ or '').splitlines()[0].rstrip('.'))
     nested = {
         name: kind
         for name, kind in get_type_hints(cls).items()
-        if isinstance(kind, type) and issubclass(kind, Checked)
+        if isinstance(kind, type) and issubclass(kind, Config)
     }
     for item in settings(cls, prefix):
         if item.name.removeprefix(prefix).partition('.')[0] not in nested:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayReader, Source
-from sac_ros.replay.maintenance import BINS, Summary, Verdict, merge, summarize, verify
+from sac_ros.replay import DataSource, ReplayReader
+from sac_ros.replay.maintenance import BINS, Summary, VerificationReport, merge, summarize, verify
 from sac_ros.replay.recovery import COPIES, plan_repair, repair, unexplained
 from sac_ros.replay.spec_file import read_spec, read_spec_file
 from sac_ros.spec import PolicySpec
@@ -66,7 +66,7 @@ def _add_exchange(commands: Subparsers) -> None:
     take.add_argument('--spec', type=Path, help='spec.json of the robot, for other datasets')
     take.add_argument(
         '--source',
-        choices=[source.name.lower() for source in Source],
+        choices=[source.name.lower() for source in DataSource],
         default='sim',
         help='who acted, where a dataset does not say (default: sim)',
     )
@@ -111,7 +111,7 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if verdict.clean else EXIT_DAMAGED
 
 
-def _print_damage(verdict: Verdict) -> None:
+def _print_damage(verdict: VerificationReport) -> None:
     if verdict.damaged.size:
         print(
             f'{verdict.damaged.size:,} stay lost and are never drawn, as they are damaged: '
@@ -162,7 +162,7 @@ def _import(options: argparse.Namespace) -> int:
         from sac_ros.replay.minari import import_minari
 
         spec = _spec(options.spec, options.directory)
-        source = Source[options.source.upper()]
+        source = DataSource[options.source.upper()]
         count = import_minari(options.minari, options.directory, spec, source)
     else:
         count = _import_bag(options)
@@ -187,9 +187,9 @@ def _import_bag(options: argparse.Namespace) -> int:
     if goal is not None and len(goal) != size:
         raise ReplayError(f'--goal has {len(goal)} numbers; {options.task} needs {size}')
 
-    def reward(_: Vector, action: Vector, following: Vector) -> float:
-        env.arm.reset(following[where['joint_position']])
-        task.set_goal(np.concatenate([following[part] for part in goals]))
+    def reward(_: Vector, action: Vector, next_observation: Vector) -> float:
+        env.arm.reset(next_observation[where['joint_position']])
+        task.set_goal(np.concatenate([next_observation[part] for part in goals]))
         return env.reward(env.motion(action))
 
     topics = Topics(options.state_topic, options.command_topic, options.goal_topic, goal)

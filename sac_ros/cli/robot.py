@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sac_ros.robot.loader import Robot
     from sac_ros.sim.arm import SimArm
     from sac_ros.tasks.task import Task
-    from sac_ros.training.evaluation import Act
+    from sac_ros.training.evaluation import PolicyFn
 
 DRAWN_SIZE = (960, 720)  # pixels
 
@@ -122,7 +122,7 @@ def _watch(options: argparse.Namespace) -> int:
     policy = load_checked(file)
     config = given_config(options)
     env = ArmEnv(config, render_mode='rgb_array')
-    policy.spec.check_same(env.policy_spec, f'policy {file}', 'the environment')
+    policy.spec.require_equal(env.policy_spec, f'policy {file}', 'the environment')
     act = onnx_action(policy, policy.spec)
     if options.output is None and has_screen():
         play(env, act, options.episodes)
@@ -139,7 +139,7 @@ def _watch(options: argparse.Namespace) -> int:
     return 0
 
 
-def play(env: ArmEnv, act: Act, episodes: int) -> None:
+def play(env: ArmEnv, act: PolicyFn, episodes: int) -> None:
     """Show episodes in MuJoCo's viewer in real time, until they are over or it is closed.
 
     Raises:
@@ -222,10 +222,10 @@ def draw(arm: SimArm, task: Task, goals: NDArray[np.float64] | None, picture: Pa
     from PIL import Image
 
     from sac_ros.envs.inspection import pose_for_picture
-    from sac_ros.sim.rendering import Camera
+    from sac_ros.sim.rendering import OffscreenRenderer
 
     pose_for_picture(arm, task)
-    camera = Camera(arm, *DRAWN_SIZE)
+    camera = OffscreenRenderer(arm, *DRAWN_SIZE)
     try:
         picture_of = camera.survey(goals, task.config.workspace_box())
         Image.fromarray(picture_of).save(picture)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, get_type_hints
 from sac_ros.errors import ConfigError
 
 
-def setting(
+def config_field(
     default: Any,
     text: str,
     low: float = -math.inf,
@@ -28,7 +28,7 @@ def setting(
     )
 
 
-class Checked:
+class Config:
     """A frozen dataclass of settings that refuses values outside their range."""
 
     # Values by dotted name that the word in the setting `preset` stands for.
@@ -37,7 +37,7 @@ class Checked:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if isinstance(value, Checked):
+            if isinstance(value, Config):
                 continue
             low, high = field.metadata['low'], field.metadata['high']
             choices = field.metadata['choices']
@@ -60,12 +60,12 @@ class Setting:
     choices: tuple[str, ...]
 
 
-def settings(cls: type[Checked], prefix: str = '') -> Iterator[Setting]:
+def settings(cls: type[Config], prefix: str = '') -> Iterator[Setting]:
     """Yield every setting of a configuration class, groups as dotted names."""
     types = get_type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         kind = types[field.name]
-        if issubclass(kind, Checked):
+        if issubclass(kind, Config):
             yield from settings(kind, f'{prefix}{field.name}.')
         else:
             yield Setting(prefix + field.name, kind, field.default, **field.metadata)
@@ -90,7 +90,7 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     types = get_type_hints(cls)
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
-        if issubclass(types[field.name], Checked):
+        if issubclass(types[field.name], Config):
             prefix = field.name + '.'
             inside = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
             arguments[field.name] = build(types[field.name], inside)
@@ -99,12 +99,12 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     return cls(**arguments)
 
 
-def flatten(config: Checked, prefix: str = '') -> dict[str, Any]:
+def flatten(config: Config, prefix: str = '') -> dict[str, Any]:
     """The opposite of `build`: every setting by its dotted name."""
     flat: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         value = getattr(config, field.name)
-        if isinstance(value, Checked):
+        if isinstance(value, Config):
             flat |= flatten(value, f'{prefix}{field.name}.')
         else:
             flat[prefix + field.name] = value

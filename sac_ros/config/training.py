@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 from sac_ros.errors import ConfigError
 
 ARM_ENV = 'arm-reach'  # the setting `env` of a simulated arm
@@ -21,56 +21,64 @@ LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
 
 
 @dataclass(frozen=True)
-class ArmConfig(Checked):
+class ArmConfig(Config):
     """The simulated robot."""
 
-    model: str = setting(
+    model: str = config_field(
         '', 'URDF or MJCF file of the arm; empty for the one that comes with sac_ros'
     )
-    joints: str = setting(
+    joints: str = config_field(
         '',
         'joints to actuate, as names or patterns with *, comma between; empty for all but '
         'those of a gripper',
     )
-    tip: str = setting(
+    tip: str = config_field(
         '', 'body or site that is the tip; empty for tool0, *tcp*, an end effector or a flange at '
         'the end of the chain, else its last body'
     )  # fmt: skip
-    torque_limits: str = setting(
+    torque_limits: str = config_field(
         '', 'torque limits in place of those of the file, as joint*=20,wrist=3.5 [N·m]'
     )
-    velocity_limits: str = setting(
+    velocity_limits: str = config_field(
         '', 'velocity limits in place of those of the file, as joint*=4,wrist=6 [rad/s]'
     )
-    xacro_args: str = setting('', 'arguments of a .xacro file, as prefix:=left_ gripper:=true')
-    table: str = setting(
+    xacro_args: str = config_field(
+        '', 'arguments of a .xacro file, as prefix:=left_ gripper:=true'
+    )
+    table: str = config_field(
         '', 'height of the table in the base frame [m], or none; empty for a table of the file, '
         'else 0, the mounting plane'
     )  # fmt: skip
-    control_period: float = setting(0.02, 'time between two actions [s]', 0.001, 1.0)
-    state_period: float = setting(
+    control_period: float = config_field(0.02, 'time between two actions [s]', 0.001, 1.0)
+    state_period: float = config_field(
         0.002, 'time between two joint states, on each of which the guards act [s]', 1e-4, 0.1
     )
-    timestep: float = setting(0.002, 'time step of the physics [s]', 1e-4, 0.02)
-    gravity_compensation: bool = setting(
+    timestep: float = config_field(0.002, 'time step of the physics [s]', 1e-4, 0.02)
+    gravity_compensation: bool = config_field(
         True, 'the robot adds its own gravity torque to the command'
     )
 
 
 @dataclass(frozen=True)
-class TaskConfig(Checked):
+class TaskConfig(Config):
     """What the arm shall do."""
 
-    name: str = setting(
+    name: str = config_field(
         'reach-point', 'reach-point, reach-pose, track-point, or path.py:MyTask (docs/tasks.md)'
     )
-    episode_steps: int = setting(125, 'actions per episode', 1, 100_000)
-    success_radius: float = setting(0.02, 'tip this close to the goal is a success [m]', 1e-4, 10)
-    success_angle: float = setting(0.26, 'tip turned this near to the goal counts [rad]', 1e-3, 4)
-    goal_speed: float = setting(0.2, 'top speed of a goal that moves [m/s]', 0, 10)
-    action_cost: float = setting(0.0, 'penalty on the mean squared action', 0, 10)
-    smoothness_cost: float = setting(0.0, 'penalty on the mean squared jump of actions', 0, 10)
-    workspace: str = setting(
+    episode_steps: int = config_field(125, 'actions per episode', 1, 100_000)
+    success_radius: float = config_field(
+        0.02, 'tip this close to the goal is a success [m]', 1e-4, 10
+    )
+    success_angle: float = config_field(
+        0.26, 'tip turned this near to the goal counts [rad]', 1e-3, 4
+    )
+    goal_speed: float = config_field(0.2, 'top speed of a goal that moves [m/s]', 0, 10)
+    action_cost: float = config_field(0.0, 'penalty on the mean squared action', 0, 10)
+    smoothness_cost: float = config_field(
+        0.0, 'penalty on the mean squared jump of actions', 0, 10
+    )
+    workspace: str = config_field(
         '', 'box in the base frame in which goals are drawn, as x_min x_max y_min y_max z_min '
         'z_max [m]; empty for all that the arm reaches'
     )  # fmt: skip
@@ -101,21 +109,25 @@ class TaskConfig(Checked):
 
 
 @dataclass(frozen=True)
-class RealismConfig(Checked):
+class RealismConfig(Config):
     """How much worse than simulated the robot is; drawn anew for every episode."""
 
-    preset: str = setting(
+    preset: str = config_field(
         'none', 'start from these values; those above zero given here replace them',
         choices=('none', 'sim2real'),
     )  # fmt: skip
-    action_latency: float = setting(0.0, 'longest delay of commands [control periods]', 0, 10)
-    observation_delay: float = setting(0.0, 'longest delay of states [control periods]', 0, 10)
-    position_noise: float = setting(0.0, 'standard deviation of positions [rad]', 0, 1)
-    velocity_noise: float = setting(0.0, 'standard deviation of velocities [rad/s]', 0, 10)
-    torque_error: float = setting(0.0, 'largest error of a torque constant, as a share', 0, 0.9)
-    friction_error: float = setting(0.0, 'largest error of joint friction, as a share', 0, 1)
-    payload: float = setting(0.0, 'heaviest unknown mass at the tip [kg]', 0, 100)
-    dropped: float = setting(0.0, 'share of commands that get lost', 0, 0.99)
+    action_latency: float = config_field(0.0, 'longest delay of commands [control periods]', 0, 10)
+    observation_delay: float = config_field(
+        0.0, 'longest delay of states [control periods]', 0, 10
+    )
+    position_noise: float = config_field(0.0, 'standard deviation of positions [rad]', 0, 1)
+    velocity_noise: float = config_field(0.0, 'standard deviation of velocities [rad/s]', 0, 10)
+    torque_error: float = config_field(
+        0.0, 'largest error of a torque constant, as a share', 0, 0.9
+    )
+    friction_error: float = config_field(0.0, 'largest error of joint friction, as a share', 0, 1)
+    payload: float = config_field(0.0, 'heaviest unknown mass at the tip [kg]', 0, 100)
+    dropped: float = config_field(0.0, 'share of commands that get lost', 0, 0.99)
 
     def resolved(self) -> RealismConfig:
         """Return the values of the preset, those given here in their place."""
@@ -149,92 +161,104 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class ControllerConfig(Checked):
+class ControllerConfig(Config):
     """Base controller, to whose torque the policy adds a residual."""
 
-    name: str = setting(
+    name: str = config_field(
         'ik-pd', 'none (the policy alone), gravity, impedance, or ik-pd (docs/learning.md)',
         choices=('none', 'gravity', 'impedance', 'ik-pd'),
     )  # fmt: skip
-    residual: float = setting(0.5, 'largest residual, as a share of the torque limit', 0, 2)
-    residual_at_goal: float = setting(0.0, 'the same at the goal', 0, 2)
-    residual_distance: float = setting(
+    residual: float = config_field(0.5, 'largest residual, as a share of the torque limit', 0, 2)
+    residual_at_goal: float = config_field(0.0, 'the same at the goal', 0, 2)
+    residual_distance: float = config_field(
         0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10
     )
-    position_gain: float = setting(10.0, 'ik-pd: tip velocity per distance [1/s]', 0, 100)
-    velocity_gain: float = setting(15.0, 'joint acceleration per velocity error [1/s]', 0, 1000)
-    speed: float = setting(0.85, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
-    ik_damping: float = setting(0.05, 'ik-pd: damping of the least squares [m]', 1e-4, 1)
-    arc_radius: float = setting(
+    position_gain: float = config_field(10.0, 'ik-pd: tip velocity per distance [1/s]', 0, 100)
+    velocity_gain: float = config_field(
+        15.0, 'joint acceleration per velocity error [1/s]', 0, 1000
+    )
+    speed: float = config_field(0.85, 'ik-pd: share of the velocity limit that is used', 0.01, 1)
+    ik_damping: float = config_field(0.05, 'ik-pd: damping of the least squares [m]', 1e-4, 1)
+    arc_radius: float = config_field(
         0.05, 'ik-pd: distance from the first axis below which the way is straight [m]', 1e-3, 10
     )
-    centering: float = setting(
+    centering: float = config_field(
         0.3, 'ik-pd: share of the velocity limit at which joints leave their limits', 0, 1
     )
-    braking: float = setting(4.0, 'ik-pd: speed per distance to a joint limit [1/s]', 0.1, 100)
-    passes: int = setting(2, 'ik-pd: passes that take blocked joints out', 1, 8)
-    clearance: float = setting(
+    braking: float = config_field(
+        4.0, 'ik-pd: speed per distance to a joint limit [1/s]', 0.1, 100
+    )
+    passes: int = config_field(2, 'ik-pd: passes that take blocked joints out', 1, 8)
+    clearance: float = config_field(
         0.0, 'ik-pd: distance kept between links, and from the table [m]', 0, 1
     )
-    clearance_range: float = setting(0.1, 'ik-pd: distance from which links evade [m]', 0, 1)
-    repulsion: float = setting(20.0, 'ik-pd: how fast, joint speed per that [rad/s]', 0, 1000)
-    friction: float = setting(0.7, 'ik-pd: share of the known Coulomb friction added', 0, 2)
-    friction_speed: float = setting(0.02, 'ik-pd: joint speed at which it is [rad/s]', 1e-4, 10)
-    stiffness: float = setting(200.0, 'impedance: force per distance [N/m]', 0, 1e5)
+    clearance_range: float = config_field(0.1, 'ik-pd: distance from which links evade [m]', 0, 1)
+    repulsion: float = config_field(20.0, 'ik-pd: how fast, joint speed per that [rad/s]', 0, 1000)
+    friction: float = config_field(0.7, 'ik-pd: share of the known Coulomb friction added', 0, 2)
+    friction_speed: float = config_field(
+        0.02, 'ik-pd: joint speed at which it is [rad/s]', 1e-4, 10
+    )
+    stiffness: float = config_field(200.0, 'impedance: force per distance [N/m]', 0, 1e5)
 
 
 ATOMS = 51  # as in C51
 
 
 @dataclass(frozen=True)
-class SACConfig(Checked):
+class SACConfig(Config):
     """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 50 Hz."""
 
-    hidden: int = setting(256, 'units in each of the two hidden layers', 8, 4096)
-    learning_rate: float = setting(1e-3, 'step size of Adam for actor, critics, temperature', 0, 1)
-    adam_beta1: float = setting(
+    hidden: int = config_field(256, 'units in each of the two hidden layers', 8, 4096)
+    learning_rate: float = config_field(
+        1e-3, 'step size of Adam for actor, critics, temperature', 0, 1
+    )
+    adam_beta1: float = config_field(
         -1.0, "Adam's memory of the gradient; -1 for 0.5 with normalization batch, else 0.9",
         -1, 0.999,
     )  # fmt: skip
-    gamma: float = setting(0.98, 'discount per action', 0, 0.99999)
-    tau: float = setting(0.005, 'share of the critic that enters its target per update', 1e-6, 1)
-    batch_size: int = setting(128, 'transitions per update', 1, 65_536)
-    n_critics: int = setting(2, 'critics; the target is their minimum', 1, 16)
-    target_critics: int = setting(
+    gamma: float = config_field(0.98, 'discount per action', 0, 0.99999)
+    tau: float = config_field(
+        0.005, 'share of the critic that enters its target per update', 1e-6, 1
+    )
+    batch_size: int = config_field(128, 'transitions per update', 1, 65_536)
+    n_critics: int = config_field(2, 'critics; the target is their minimum', 1, 16)
+    target_critics: int = config_field(
         0, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
         0, 16,
     )  # fmt: skip
-    n_atoms: int = setting(
+    n_atoms: int = config_field(
         -1, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
         'by squared error; -1 for 0 with hindsight and 51 without', -1, 1001,
     )  # fmt: skip
-    normalization: str = setting(
+    normalization: str = config_field(
         'auto', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ); '
         'auto for layer with hindsight or dropout and batch without',
         choices=('auto', 'none', 'layer', 'batch'),
     )  # fmt: skip
-    dropout: float = setting(0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9)
-    normalize_observation: bool = setting(True, 'bring features to mean 0 and variance 1')
-    policy_delay: int = setting(4, 'critic updates per actor update', 1, 64)
-    n_step: int = setting(1, 'rewards that are summed before the target bootstraps', 1, 64)
-    initial_alpha: float = setting(0.3, 'temperature at the start', 1e-6, 100)
-    target_entropy_scale: float = setting(
+    dropout: float = config_field(
+        0.0, 'share of hidden units that critics drop (DroQ: 0.01)', 0, 0.9
+    )
+    normalize_observation: bool = config_field(True, 'bring features to mean 0 and variance 1')
+    policy_delay: int = config_field(4, 'critic updates per actor update', 1, 64)
+    n_step: int = config_field(1, 'rewards that are summed before the target bootstraps', 1, 64)
+    initial_alpha: float = config_field(0.3, 'temperature at the start', 1e-6, 100)
+    target_entropy_scale: float = config_field(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10
     )
-    actor_average: float = setting(
+    actor_average: float = config_field(
         0.005,
         'share of the actor that enters its running mean per update; the mean is what is '
         'evaluated and exported, with 1 the actor itself',
         1e-6, 1,
     )  # fmt: skip
-    exploration: str = setting(
+    exploration: str = config_field(
         'white', 'noise of actions in training: white, pink (Eberhard 2023), gsde (Raffin 2021)',
         choices=('white', 'pink', 'gsde'),
     )  # fmt: skip
-    caps_temporal: float = setting(0.0, 'penalty on jumps of the mean action in time', 0, 100)
-    caps_spatial: float = setting(0.0, 'penalty on jumps of it between like states', 0, 100)
-    caps_sigma: float = setting(0.05, 'how far such states lie apart, in features', 0, 10)
-    bf16: bool = setting(
+    caps_temporal: float = config_field(0.0, 'penalty on jumps of the mean action in time', 0, 100)
+    caps_spatial: float = config_field(0.0, 'penalty on jumps of it between like states', 0, 100)
+    caps_sigma: float = config_field(0.05, 'how far such states lie apart, in features', 0, 10)
+    bf16: bool = config_field(
         True,
         'round the factors of matrix products of the compiled update to bfloat16, where the '
         'processor is made for it',
@@ -270,7 +294,7 @@ class SACConfig(Checked):
 
 
 @dataclass(frozen=True)
-class TrainConfig(Checked):
+class TrainConfig(Config):
     """One training run."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -295,53 +319,59 @@ class TrainConfig(Checked):
             'sac.bf16': False,
         },
     }
-    preset: str = setting(
+    preset: str = config_field(
         'fast', 'fast, or sac for the usual values; what else is given here replaces them',
         choices=tuple(presets),
     )  # fmt: skip
-    env: str = setting(
+    env: str = config_field(
         ARM_ENV, 'arm-reach, or the id of a Gymnasium environment; module:id for one of your own '
         '(docs/environments.md)'
     )  # fmt: skip
-    env_args: str = setting(
+    env_args: str = config_field(
         '', "arguments of a Gymnasium environment, as 'difficulty=3 port=/dev/ttyUSB0'"
     )
-    episode_steps: int = setting(
+    episode_steps: int = config_field(
         0, 'actions per episode at most; 0 for the limit of the environment, task.episode_steps '
         'of an arm', 0, 10**9,
     )  # fmt: skip
-    nan_ends_episode: bool = setting(
+    nan_ends_episode: bool = config_field(
         False, 'end the episode, not the run, where a Gymnasium environment gives NaN or infinity'
     )
-    separate_eval_env: bool = setting(
+    separate_eval_env: bool = config_field(
         True, 'make a second environment for evaluation; without it evaluation waits for the end '
         'of a training episode, as an environment that exists only once needs it'
     )  # fmt: skip
-    run_dir: str = setting('runs/arm', 'directory of the run: replay, checkpoint, policy')
-    steps: int = setting(5_000, 'environment steps in all', 1, 10**9)
-    learning_starts: int = setting(500, 'random steps before the first update', 1, 10**7)
-    gradient_steps: int = setting(4, 'updates per environment step', 1, 64)
-    eval_every: int = setting(1_000, 'environment steps between two evaluations', 1, 10**9)
-    eval_episodes: int = setting(20, 'episodes of an evaluation during training', 1, 10_000)
-    final_eval_episodes: int = setting(100, 'episodes of the evaluation at the end', 1, 10_000)
-    seed: int = setting(0, 'seed of everything random', 0, 2**31 - 1)
-    compile: bool = setting(True, 'compile the update; falls back to eager where that fails')
-    device: str = setting('cpu', 'where the learner runs', choices=('cpu', 'cuda'))
-    sync_every: int = setting(
+    run_dir: str = config_field('runs/arm', 'directory of the run: replay, checkpoint, policy')
+    steps: int = config_field(5_000, 'environment steps in all', 1, 10**9)
+    learning_starts: int = config_field(500, 'random steps before the first update', 1, 10**7)
+    gradient_steps: int = config_field(4, 'updates per environment step', 1, 64)
+    eval_every: int = config_field(1_000, 'environment steps between two evaluations', 1, 10**9)
+    eval_episodes: int = config_field(20, 'episodes of an evaluation during training', 1, 10_000)
+    final_eval_episodes: int = config_field(
+        100, 'episodes of the evaluation at the end', 1, 10_000
+    )
+    seed: int = config_field(0, 'seed of everything random', 0, 2**31 - 1)
+    compile: bool = config_field(True, 'compile the update; falls back to eager where that fails')
+    device: str = config_field('cpu', 'where the learner runs', choices=('cpu', 'cuda'))
+    sync_every: int = config_field(
         1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
     )
-    replay_capacity: int = setting(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
-    hindsight: float = setting(
+    replay_capacity: int = config_field(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
+    hindsight: float = config_field(
         0.6, 'share of each batch that gets other goals (HER), where a task allows it', 0, 1
     )
-    continued: float = setting(
+    continued: float = config_field(
         0.5, 'share of training episodes of an arm that begin as the last one ended', 0, 1
     )
-    prior: str = setting('', 'replay directory to draw from as well (RLPD); empty for none')
-    prior_share: float = setting(0.5, 'share of each batch drawn from it', 0.01, 0.99)
-    replay_archive: bool = setting(True, 'move older ones to replay/archive instead of deleting')
-    tensorboard: bool = setting(True, 'write a TensorBoard log into RUN_DIR/log')
-    video: bool = setting(True, 'film an episode of each evaluation into it, where that works')
+    prior: str = config_field('', 'replay directory to draw from as well (RLPD); empty for none')
+    prior_share: float = config_field(0.5, 'share of each batch drawn from it', 0.01, 0.99)
+    replay_archive: bool = config_field(
+        True, 'move older ones to replay/archive instead of deleting'
+    )
+    tensorboard: bool = config_field(True, 'write a TensorBoard log into RUN_DIR/log')
+    video: bool = config_field(
+        True, 'film an episode of each evaluation into it, where that works'
+    )
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)

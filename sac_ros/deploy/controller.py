@@ -32,8 +32,8 @@ class Controller:
         """
         self._check_observation(policy)
         self.supervisor = supervisor
-        supervisor.configured()
-        self.goal: Mapping[str, Vector] = {}  # as `aim` took it; empty before the first
+        supervisor.on_configured()
+        self.goal: Mapping[str, Vector] = {}  # as `set_goal` took it; empty before the first
         self._safety = safety
         self._torque: Vector  # what the policy asked for last, (n,) [N·m]
         self._executed: list[Vector]  # what was let through since then
@@ -57,11 +57,11 @@ class Controller:
         Raises:
             SpecMismatch: it is for another robot or task; the one in use stays.
         """
-        policy.spec.check_same(self.spec, f'policy {policy.path}', 'the running policy')
+        policy.spec.require_equal(self.spec, f'policy {policy.path}', 'the running policy')
         self.policy = policy
         self.supervisor.restart_ramp(now)
 
-    def aim(self, goal: Mapping[str, Vector]) -> None:
+    def set_goal(self, goal: Mapping[str, Vector]) -> None:
         """Take a goal: a point, or a pose for a policy that observes an orientation.
 
         Args:
@@ -79,7 +79,7 @@ class Controller:
         self.goal = goal
 
     @property
-    def lacks_goal(self) -> str:
+    def missing_goal_reason(self) -> str:
         """Say that the policy observes a goal and none has come yet; else ''."""
         wanted = _kind(self._slices)
         if self.goal or wanted == 'none':
@@ -88,7 +88,7 @@ class Controller:
 
     def enable(self, now: float, obstacle: str = '') -> str:
         """Start to move; return '' or what stands against it."""
-        refusal = self.supervisor.enable(now, self._obstacle() or obstacle)
+        refusal = self.supervisor.enable(now, self._enable_blocker() or obstacle)
         if not refusal and self._next_tick == -math.inf:
             self._next_tick = now
         return refusal
@@ -98,12 +98,12 @@ class Controller:
         self._interval, self._last_state = now - self._last_state, now
         if all_finite(position) and all_finite(velocity):
             self._position, self._velocity = position, velocity
-            self.supervisor.good_state(now)
+            self.supervisor.on_valid_state(now)
         else:
-            self.reject('a joint state is not finite')
+            self.reject_state('a joint state is not finite')
         return self._command(now)
 
-    def rehearse(self) -> bool:
+    def warm_up(self) -> bool:
         """Ask the policy for nothing, if it is due within two joint states; return whether.
 
         Call this once the torque is published. A network that was last used a control period ago
@@ -114,10 +114,10 @@ class Controller:
             self.policy(self._observation)
         return soon
 
-    def reject(self, why: str, kind: str = '') -> None:
-        """Note that a joint state came which cannot be used; see `Supervisor.bad_state`."""
+    def reject_state(self, why: str, kind: str = '') -> None:
+        """Note that a joint state came which cannot be used; see `Supervisor.on_invalid_state`."""
         self._velocity = None
-        self.supervisor.bad_state(why, kind)
+        self.supervisor.on_invalid_state(why, kind)
 
     def check(self, now: float) -> Vector | None:
         """Watch for silence.
@@ -126,7 +126,7 @@ class Controller:
             The torque to publish when joint states are late, None when `step` takes care of it.
         """
         self.supervisor.check(now)
-        if not self.supervisor.silent(now):
+        if not self.supervisor.is_stale(now):
             return None
         if not self.supervisor.moving:
             self._velocity = None
@@ -139,11 +139,11 @@ class Controller:
 
     def stop(self, now: float) -> Vector:
         """Return the fallback to publish at once when the state machine has stopped the motion."""
-        if self.supervisor.silent(now):
+        if self.supervisor.is_stale(now):
             self._velocity = None
         return self._command(now)
 
-    def last_words(self) -> Vector:
+    def shutdown_torque(self) -> Vector:
         """Return the torque to leave behind; nothing moves any more."""
         self.supervisor.disable()
         self._forget()
@@ -154,8 +154,8 @@ class Controller:
         supervisor = self.supervisor
         level = {State.DEGRADED: 'warn', State.FAULT: 'error', State.ESTOP: 'error'}
         why = supervisor.reason
-        if supervisor.state is State.READY and self.lacks_goal:
-            why = self.lacks_goal
+        if supervisor.state is State.READY and self.missing_goal_reason:
+            why = self.missing_goal_reason
         values = {
             'policy': self.policy.path,
             'policy SHA-256': self.policy.sha256,
@@ -171,12 +171,12 @@ class Controller:
         if not self.supervisor.moving or self._velocity is None:
             self._forget()
             return self.filter.fallback(self._velocity)
-        if now >= self._next_tick and not self.supervisor.silent(now):
+        if now >= self._next_tick and not self.supervisor.is_stale(now):
             self._tick(now)
-        share = self.supervisor.share(now)
+        share = self.supervisor.policy_weight(now)
         wanted = self._torque
         if share < 1:
-            wanted = share * wanted + (1 - share) * self.filter.resting(self._velocity)
+            wanted = share * wanted + (1 - share) * self.filter.compute_fallback(self._velocity)
         guarded = self.filter.apply(wanted, self._position, self._velocity, dt)
         for guard in guarded.guards:
             self.supervisor.counts[f'guard {guard}'] += 1
@@ -215,9 +215,9 @@ class Controller:
                     f'{policy.path} observes {field.name}[{field.size}]; a robot gives {known}'
                 )
 
-    def _obstacle(self) -> str:
-        if self.lacks_goal:
-            return self.lacks_goal
+    def _enable_blocker(self) -> str:
+        if self.missing_goal_reason:
+            return self.missing_goal_reason
         if self.filter.unlimited:
             return (
                 f'no velocity limit is known of {self.filter.unlimited}; '

@@ -7,30 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 
 Vector = NDArray[np.float64]
 TURN = 2 * np.pi  # [rad]
 
 
 @dataclass(frozen=True)
-class JointStateConfig(Checked):
+class JointStateConfig(Config):
     """How joint states are read."""
 
-    differentiate: bool = setting(
+    differentiate: bool = config_field(
         False, 'take velocities from positions, for drivers that report none or wrong ones'
     )
-    filter_time: float = setting(
+    filter_time: float = config_field(
         0.01, 'time constant of the low-pass behind such velocities [s]', 0, 1
     )
-    velocity_tolerance: float = setting(
+    velocity_tolerance: float = config_field(
         0.5,
         'difference between velocity and change of position that is a fault, over 0.1 s and as a '
         'share of the velocity limit',
         0.01,
         100,
     )
-    max_lag: float = setting(
+    max_lag: float = config_field(
         0.1,
         'a fault when stamps fall behind the steady clock by more than this or the state timeout '
         '[s]; 0 for a simulated clock',

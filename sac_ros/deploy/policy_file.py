@@ -19,7 +19,7 @@ _METADATA_FIELD = 14 << 3 | 2  # number of the model's metadata in onnx.proto, a
 _SEAL_HEAD = bytes([_METADATA_FIELD, 82, 10, 14]) + SEAL_KEY.encode() + b'\x12\x40'
 
 
-def sealed(model: bytes) -> bytes:
+def append_checksum(model: bytes) -> bytes:
     """Return an encoded model with the seal at its end."""
     return model + _SEAL_HEAD + hashlib.sha256(model).hexdigest().encode()
 
@@ -66,7 +66,7 @@ def _check_seal(data: bytes, path: Path) -> None:
             f'{path} does not end with {SEAL_KEY!r}: it was not exported by sac_ros, by an older '
             'one, or is cut short; export it again with `sac_ros export`'
         )
-    if seal != sealed(body)[len(body) :]:
+    if seal != append_checksum(body)[len(body) :]:
         raise PolicyError(
             f'{path} was changed after its export: its SHA-256 is not the one at its end; '
             'copy it again, or export it again with `sac_ros export`'

@@ -22,47 +22,51 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 from sac_ros.config.limit_overrides import parse_limit_overrides
 from sac_ros.spec import PolicySpec
 
 Vector = NDArray[np.float64]
-MOST_SPEED = 1.5  # times the specification's velocity limit: above is a fault, whatever is set
+MAX_VELOCITY_FACTOR = (
+    1.5  # times the specification's velocity limit: above is a fault, whatever is set
+)
 
 
 @dataclass(frozen=True)
-class SafetyConfig(Checked):
+class SafetyConfig(Config):
     """How much tighter than the policy's specification the guards are."""
 
-    torque_scale: float = setting(1.0, 'share of the torque limit that may be used', 0, 1)
-    torque_rate: float = setting(1000.0, 'largest change of a torque [N·m/s]', 1, 1e6)
-    velocity_scale: float = setting(1.0, 'share of the velocity limit that may be used', 0.01, 1)
-    velocity_limits: str = setting(
+    torque_scale: float = config_field(1.0, 'share of the torque limit that may be used', 0, 1)
+    torque_rate: float = config_field(1000.0, 'largest change of a torque [N·m/s]', 1, 1e6)
+    velocity_scale: float = config_field(
+        1.0, 'share of the velocity limit that may be used', 0.01, 1
+    )
+    velocity_limits: str = config_field(
         '', "lower velocity limits than the policy's, or those of joints that have none, as "
         'joint1=2.0,joint*=3.0 [rad/s]',
     )  # fmt: skip
-    velocity_fault: float = setting(
+    velocity_fault: float = config_field(
         1.5,
         'speed that is a fault, as a multiple of the scaled velocity limit; never over 1.5 times '
         "the specification's",
         1,
         10,
     )
-    position_margin: float = setting(
+    position_margin: float = config_field(
         0.05, 'only inward torque this close to a joint limit [rad]', 0, 1
     )
-    position_braking: float = setting(
+    position_braking: float = config_field(
         5.0, 'allowed speed towards a joint limit per distance to that margin [1/s]', 0.1, 100
     )
-    velocity_band: float = setting(
+    velocity_band: float = config_field(
         0.2, 'share of the velocity limit over which torque falls to zero', 0.01, 1
     )
-    damping: float = setting(
+    damping: float = config_field(
         0.02, 'fallback damping, share of the torque limit per rad/s; 0 is none', 0, 10
     )
 
 
-class Guarded(NamedTuple):
+class FilterResult(NamedTuple):
     """What the filter made of one torque.
 
     `guards` names the guards that changed it, `fault` is why commanding must stop ('' if it may
@@ -122,7 +126,8 @@ class SafetyFilter:
         self._lower, self._upper = lower, upper
         self.endless = np.isinf(upper - lower)  # (n,) joints without position limits
         self._fault_speed = np.minimum(  # (n,) [rad/s]
-            config.velocity_fault * self.velocity_limit, MOST_SPEED * np.array(spec.velocity_limit)
+            config.velocity_fault * self.velocity_limit,
+            MAX_VELOCITY_FACTOR * np.array(spec.velocity_limit),
         )
         speed = np.where(np.isfinite(self.velocity_limit), self.velocity_limit, math.pi)
         self._gain = self.torque_limit / (config.velocity_band * speed)  # (n,) [N·m·s/rad]
@@ -137,7 +142,7 @@ class SafetyFilter:
         """Take (n,) [N·m] as the torque that was let through last."""
         self._last = np.array(torque)
 
-    def apply(self, torque: Vector, position: Vector, velocity: Vector, dt: float) -> Guarded:
+    def apply(self, torque: Vector, position: Vector, velocity: Vector, dt: float) -> FilterResult:
         """Return the torque that may be published, (n,) [N·m].
 
         Args:
@@ -152,17 +157,17 @@ class SafetyFilter:
         too_fast = np.abs(velocity) > self._fault_speed
         if too_fast.any():
             return self._fault(f'far over the velocity limit at {self._named(too_fast)}', velocity)
-        low, high = self.allowed(position, velocity)
-        wanted = between(low, torque, high)
+        low, high = self.torque_bounds(position, velocity)
+        wanted = clip(low, torque, high)
         step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
-        kept = between(np.minimum(low, 0.0), self._last, np.maximum(high, 0.0))
+        kept = clip(np.minimum(low, 0.0), self._last, np.maximum(high, 0.0))
         safe = limit_rate(wanted, kept, step)
         if not all_finite(safe):
             return self._fault('guarded torque is not finite', velocity)
         self._last = safe
         if (safe == torque).all():
-            return Guarded(safe)
-        return Guarded(safe, self._guards(torque, wanted, safe, position, velocity))
+            return FilterResult(safe)
+        return FilterResult(safe, self._guards(torque, wanted, safe, position, velocity))
 
     def allowed_velocity(self, position: Vector) -> tuple[Vector, Vector]:
         """Return the lowest and highest allowed velocity (..., n) [rad/s] at positions (..., n).
@@ -170,10 +175,10 @@ class SafetyFilter:
         v_max = min(velocity limit, k (upper - margin - position)), never below zero.
         """
         k, limit = self.config.position_braking, self.velocity_limit
-        low = -between(0.0, k * (position - self._inner_lower), limit)
-        return low, between(0.0, k * (self._inner_upper - position), limit)
+        low = -clip(0.0, k * (position - self._inner_lower), limit)
+        return low, clip(0.0, k * (self._inner_upper - position), limit)
 
-    def allowed(self, position: Vector, velocity: Vector) -> tuple[Vector, Vector]:
+    def torque_bounds(self, position: Vector, velocity: Vector) -> tuple[Vector, Vector]:
         """Return the lowest and highest torque that may be published, both (..., n) [N·m].
 
         tau_max = clip(g (v_max - v), -limit, limit) with g = limit / (velocity_band * velocity
@@ -185,16 +190,16 @@ class SafetyFilter:
             velocity: (..., n) [rad/s].
         """
         slowest, fastest = self.allowed_velocity(position)
-        low = between(-self.torque_limit, self._gain * (slowest - velocity), self.torque_limit)
-        high = between(-self.torque_limit, self._gain * (fastest - velocity), self.torque_limit)
+        low = clip(-self.torque_limit, self._gain * (slowest - velocity), self.torque_limit)
+        high = clip(-self.torque_limit, self._gain * (fastest - velocity), self.torque_limit)
         return low, high
 
     def fallback(self, velocity: Vector | None) -> Vector:
         """Return and remember the fallback torque, (n,) [N·m]; it is not rate-limited."""
-        self._last = self.resting(velocity)
+        self._last = self.compute_fallback(velocity)
         return self._last
 
-    def resting(self, velocity: Vector | None) -> Vector:
+    def compute_fallback(self, velocity: Vector | None) -> Vector:
         """Return the fallback torque, (n,) [N·m], without remembering it."""
         return fallback_torque(
             velocity, self.torque_limit, self.config.damping, self.gravity_compensated
@@ -214,7 +219,7 @@ class SafetyFilter:
         self, torque: Vector, wanted: Vector, safe: Vector, position: Vector, velocity: Vector
     ) -> tuple[str, ...]:
         """Name the guards that made `safe` of `torque`, by way of `wanted`."""
-        clamped = between(-self.torque_limit, torque, self.torque_limit)
+        clamped = clip(-self.torque_limit, torque, self.torque_limit)
         slowest, fastest = self.allowed_velocity(position)
         outward = np.where(torque > 0, fastest, -slowest)  # allowed speed that way
         limited = wanted != clamped
@@ -227,8 +232,8 @@ class SafetyFilter:
         }
         return tuple(name for name, hit in hits.items() if hit)
 
-    def _fault(self, why: str, velocity: Vector | None = None) -> Guarded:
-        return Guarded(self.fallback(velocity), fault=why)
+    def _fault(self, why: str, velocity: Vector | None = None) -> FilterResult:
+        return FilterResult(self.fallback(velocity), fault=why)
 
     def _named(self, where: NDArray[np.bool_]) -> str:
         return ', '.join(name for name, hit in zip(self.joint_names, where, strict=True) if hit)
@@ -239,7 +244,7 @@ def all_finite(values: Vector) -> bool:
     return all(map(math.isfinite, values.tolist()))
 
 
-def between(low: Vector | float, value: Vector, high: Vector | float) -> Vector:
+def clip(low: Vector | float, value: Vector, high: Vector | float) -> Vector:
     """Clip (..., n) to [low, high]."""
     clipped: Vector = np.minimum(np.maximum(value, low), high)
     return clipped
@@ -247,4 +252,4 @@ def between(low: Vector | float, value: Vector, high: Vector | float) -> Vector:
 
 def limit_rate(wanted: Vector, last: Vector, step: float) -> Vector:
     """Return `wanted`, but no further than `step` from `last`; both (..., n) [N·m]."""
-    return between(last - step, wanted, last + step)
+    return clip(last - step, wanted, last + step)

@@ -10,7 +10,7 @@ import collections
 import enum
 from dataclasses import dataclass
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 
 
 @enum.unique
@@ -35,23 +35,25 @@ RATE_GAP = 2.5  # [s] a longer gap between two starts the measurement anew
 
 
 @dataclass(frozen=True)
-class SupervisorConfig(Checked):
+class SupervisorConfig(Config):
     """When commanding may start and when it must stop."""
 
-    ramp_time: float = setting(0.5, 'time from no torque to full torque on enabling [s]', 0, 60)
-    healthy_time: float = setting(
+    ramp_time: float = config_field(
+        0.5, 'time from no torque to full torque on enabling [s]', 0, 60
+    )
+    healthy_time: float = config_field(
         1.0, 'joint states must have been good this long before enabling [s]', 0, 60
     )
-    enable_speed: float = setting(
+    enable_speed: float = config_field(
         0.5, 'fastest joint at which enabling is allowed [rad/s]', 0.001, 100
     )
-    state_period: float = setting(
+    state_period: float = config_field(
         0.002, 'expected time between two joint states [s]; after two the command decays', 1e-4, 1
     )
-    state_timeout: float = setting(
+    state_timeout: float = config_field(
         0.02, 'joint states older than this, or than three periods, are a fault [s]', 0.001, 1
     )
-    hold_up: float = setting(
+    hold_up: float = config_field(
         0.1,
         'a pause of this program longer than this or the state timeout is a fault [s]',
         0.01,
@@ -70,7 +72,7 @@ class Supervisor:
         self._decay_after = 2 * config.state_period
         # Silence that is a fault [s].
         self.fault_after = max(config.state_timeout, 3 * config.state_period)
-        self._seen: float | None = None  # last good joint state
+        self._last_state: float | None = None  # last good joint state
         self._healthy_since: float | None = None
         self._ramp_start = 0.0
         self._was_stale = False
@@ -85,7 +87,7 @@ class Supervisor:
         """Whether the policy has a share in the command."""
         return self.state in MOVING
 
-    def configured(self) -> None:
+    def on_configured(self) -> None:
         """Say that a policy is loaded."""
         self._enter(State.INACTIVE, '')
 
@@ -93,31 +95,31 @@ class Supervisor:
         """Say that the policy was let go."""
         self._enter(State.UNCONFIGURED, '')
 
-    def activated(self) -> None:
+    def on_activated(self) -> None:
         """Start commanding the fallback; health is judged anew, a latch still holds."""
-        self._seen = self._healthy_since = self._checked = None
+        self._last_state = self._healthy_since = self._checked = None
         self._enter(*(self._latch or (State.READY, '')))
 
     def deactivated(self) -> None:
         """Stop commanding."""
         self._enter(State.INACTIVE, '')
 
-    def good_state(self, now: float) -> None:
+    def on_valid_state(self, now: float) -> None:
         """Note that a joint state arrived in which nothing is wrong."""
-        self._awake(now)
+        self._check_stall(now)
         age = self._age(now)
         if age > self.fault_after:
             self._healthy_since = now
         if age > RATE_GAP:
             self._arrivals.clear()
         self._arrivals.append(now)
-        self._seen, self._was_stale, self._ignored = now, False, ''
+        self._last_state, self._was_stale, self._ignored = now, False, ''
         if self.state is State.DEGRADED:
             self._enter(State.RUN if self._ramp(now) >= 1 else State.RAMP, '')
         if self.state is State.RAMP and self._ramp(now) >= 1:
             self._enter(State.RUN, '')
 
-    def bad_state(self, why: str, kind: str = '') -> None:
+    def on_invalid_state(self, why: str, kind: str = '') -> None:
         """Note that a joint state arrived which cannot be used: a fault while moving.
 
         Args:
@@ -126,7 +128,7 @@ class Supervisor:
         """
         self.counts[kind or why] += 1
         self._bad = why
-        self._healthy_since = self._seen = None
+        self._healthy_since = self._last_state = None
         if self.moving:
             self._stop(why)
 
@@ -141,8 +143,8 @@ class Supervisor:
         Silence must show in two checks running before it counts: in between, joint states that
         were waiting while this process itself was held up have been handled.
         """
-        self._awake(now)
-        age, stale = self._age(now), self.silent(now)
+        self._check_stall(now)
+        age, stale = self._age(now), self.is_stale(now)
         if self.moving and stale and self._was_stale:
             if age > self.fault_after:
                 since = f' (since then: {self._ignored})' if self._ignored else ''
@@ -151,11 +153,11 @@ class Supervisor:
                 self._enter(State.DEGRADED, '')
         self._was_stale = stale
 
-    def silent(self, now: float) -> bool:
+    def is_stale(self, now: float) -> bool:
         """Whether joint states are late."""
         return self._age(now) > self._decay_after
 
-    def share(self, now: float) -> float:
+    def policy_weight(self, now: float) -> float:
         """Return the policy's share in the command, from 0 to 1: ramp times decay."""
         if not self.moving:
             return 0.0
@@ -213,7 +215,7 @@ class Supervisor:
         if self.state in LATCHED:
             self._enter(State.READY, 'reset')
 
-    def _awake(self, now: float) -> None:
+    def _check_stall(self, now: float) -> None:
         """Watch for a long hold-up of this program, which is a fault of its own.
 
         The robot may have stopped by itself and must not start again unasked.
@@ -258,7 +260,7 @@ class Supervisor:
         return min(max((now - self._ramp_start) / self.config.ramp_time, 0.0), 1.0)
 
     def _age(self, now: float) -> float:
-        return float('inf') if self._seen is None else now - self._seen
+        return float('inf') if self._last_state is None else now - self._last_state
 
     def _enter(self, state: State, reason: str) -> None:
         self.state, self.reason = state, reason

@@ -16,10 +16,10 @@ from sac_ros.errors import ConfigError
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.collision import with_collisions
 from sac_ros.sim.domain_randomization import make_arm
-from sac_ros.sim.rendering import Camera
-from sac_ros.spec import Chain, PolicySpec
+from sac_ros.sim.rendering import OffscreenRenderer
+from sac_ros.spec import KinematicChain, PolicySpec
 from sac_ros.tasks.registry import make_task
-from sac_ros.tasks.task import Motion, arm_spec
+from sac_ros.tasks.task import StepResult, arm_spec
 
 Observation = NDArray[np.float32]
 
@@ -64,7 +64,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self.arm.robot, self.task.fields, period, config.arm.gravity_compensation
         )
         self.render_mode, self._size = render_mode, size
-        self._camera: Camera | None = None
+        self._camera: OffscreenRenderer | None = None
         self.episode_steps = config.episode_steps or config.task.episode_steps
         self._states, self._substeps = _divide(config.arm)
         self._state_period = config.arm.state_period
@@ -94,7 +94,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
                 as a robot does that gets its next goal.
         """
         super().reset(seed=seed)
-        self.task.begin(self.np_random)
+        self.task.initialize_episode(self.np_random)
         start = self.task.sample_start(self.np_random)
         self.arm.randomise(self.np_random)
         self._previous, self._steps = np.zeros_like(self._previous), 0
@@ -113,7 +113,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Ask for a torque of `action` times the limits for one control period."""
         asked = np.clip(np.asarray(action, np.float64), -1, 1)
         period = self._run_period(asked * self._limit)
-        self.task.advance()
+        self.task.after_step()
         motion = self.motion(period.executed)
         self._previous, self._steps = period.executed, self._steps + 1
         faulted = bool(period.fault)
@@ -131,7 +131,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         arm, total = self.arm, np.zeros_like(torque)
         guarded, limited, states, speed, contact, fault = 0, 0, 0, 0.0, False, ''
         while states < self._states and not fault:
-            position, velocity = arm.sense()
+            position, velocity = arm.read_sensors()
             result = self._filter.apply(torque, position, velocity, self._state_period)
             arm.step(result.torque, self._substeps)
             total += result.torque
@@ -144,14 +144,14 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         executed = total / (states * self._limit)
         return Period(executed, guarded, limited, states, speed, contact, fault)
 
-    def motion(self, action: NDArray[np.float64]) -> Motion:
+    def motion(self, action: NDArray[np.float64]) -> StepResult:
         """Return what the arm has just done with an action (n,)."""
         arm = self.arm
-        return Motion(
+        return StepResult(
             arm.position, arm.velocity, arm.tip_position, arm.tip_rotation, action, self._previous
         )
 
-    def reward(self, motion: Motion) -> float:
+    def reward(self, motion: StepResult) -> float:
         """Return what a motion is worth, costs taken."""
         return self.task.reward(motion) - self.task.costs(motion)
 
@@ -166,7 +166,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             EnvError: there is nothing to draw with.
         """
         if self._camera is None:
-            self._camera = Camera(self.arm, *self._size)
+            self._camera = OffscreenRenderer(self.arm, *self._size)
         return self._camera.draw(self.goal, self.task.config.success_radius)
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._camera = None
 
     def _observe(self) -> Observation:
-        parts = (*self.arm.sense(), self.task.observe(), self._previous)
+        parts = (*self.arm.read_sensors(), self.task.observe(), self._previous)
         return np.concatenate(parts).astype(np.float32)
 
 
@@ -197,12 +197,12 @@ def _divide(config: ArmConfig) -> tuple[int, int]:
     return states, steps
 
 
-class Problem(NamedTuple):
+class EnvBundle(NamedTuple):
     """An environment, what its policy sees and gives, and its kinematics if it is an arm."""
 
     env: gymnasium.Env[Any, Any]
     spec: PolicySpec
-    chain: Chain | None
+    chain: KinematicChain | None
 
 
 def make_env(
@@ -226,7 +226,7 @@ def make_env(
     return make_gym_env(config, env)
 
 
-def make_problem(config: TrainConfig, env: gymnasium.Env[Any, Any] | None = None) -> Problem:
+def make_env_bundle(config: TrainConfig, env: gymnasium.Env[Any, Any] | None = None) -> EnvBundle:
     """Make the environment of a run, and the kinematics that its learner needs.
 
     Args:
@@ -240,8 +240,8 @@ def make_problem(config: TrainConfig, env: gymnasium.Env[Any, Any] | None = None
     """
     env, spec = make_env(config, env)
     if not isinstance(env, ArmEnv):
-        return Problem(env, spec, chain=None)
+        return EnvBundle(env, spec, chain=None)
     chain = env.arm.robot.chain
     if config.controller.name == 'ik-pd':
         chain = with_collisions(SimArm(config.arm, env.arm.robot))
-    return Problem(env, spec, chain)
+    return EnvBundle(env, spec, chain)

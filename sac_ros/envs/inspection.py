@@ -32,7 +32,7 @@ def sample_goals(task: Task, count: int = GOALS) -> Points:
     rng = np.random.default_rng(0)
     goals = []
     for _ in range(count):
-        task.begin(rng)
+        task.initialize_episode(rng)
         goals.append(task.goal.copy())
     return np.array(goals)
 

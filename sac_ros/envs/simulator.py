@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 from sac_ros.config.training import ArmConfig, RealismConfig, TaskConfig
 from sac_ros.deploy.safety_filter import fallback_torque
 from sac_ros.errors import ConfigError
@@ -24,27 +24,27 @@ TASKS = {'point': ReachTask, 'pose': ReachPoseTask}  # by the kind of goal
 
 
 @dataclass(frozen=True)
-class SimConfig(Checked):
+class SimConfig(Config):
     """Settings of the simulated robot."""
 
-    rate: int = setting(500, 'joint states per simulated second [Hz]', 1, 1000)
-    clock: bool = setting(False, 'publish /clock and stamp with simulated time')
-    real_time_factor: float = setting(
+    rate: int = config_field(500, 'joint states per simulated second [Hz]', 1, 1000)
+    clock: bool = config_field(False, 'publish /clock and stamp with simulated time')
+    real_time_factor: float = config_field(
         1.0, 'simulated seconds per second; 0 is as fast as possible, with /clock', 0, 100
     )
-    command_timeout: float = setting(
+    command_timeout: float = config_field(
         0.02, 'the robot stops obeying a command this old [s]', 0.001, 10
     )
-    damping: float = setting(
+    damping: float = config_field(
         0.02, 'without gravity compensation: fallback damping, share of the limit per rad/s', 0, 10
     )
-    goal_period: float = setting(
+    goal_period: float = config_field(
         0.0, 'time between random goals for the policy [s]; 0 publishes none', 0, 3600
     )
-    goals: str = setting(
+    goals: str = config_field(
         'point', 'what random goals are: points, or poses', choices=('point', 'pose')
     )
-    seed: int = setting(0, 'seed of starting postures and goals', 0, 2**31 - 1)
+    seed: int = config_field(0, 'seed of starting postures and goals', 0, 2**31 - 1)
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)
 
@@ -55,7 +55,7 @@ class Timing(NamedTuple):
     real_time_factor: float
     late_p99: float  # [s] by which states were later than their time
     late_max: float  # [s]
-    slips: int  # hold-ups that were left out, in all
+    overruns: int  # hold-ups that were left out, in all
 
 
 class Simulator:
@@ -93,7 +93,7 @@ class Simulator:
         self._late: deque[float] = deque(maxlen=10 * config.rate)  # [s]
         self._asked, self._steps = now, 0
         self.paused = False
-        self.slips = 0  # times that it could not keep up
+        self.overruns = 0  # times that it could not keep up
         self.reset()
 
     @property
@@ -102,7 +102,7 @@ class Simulator:
         return self.period / self._factor if self._factor else 1e-6
 
     @property
-    def obeying(self) -> bool:
+    def command_active(self) -> bool:
         """Whether the last step obeyed a command."""
         return self._obeying
 
@@ -116,8 +116,8 @@ class Simulator:
 
     def sample_goal(self) -> dict[str, Vector]:
         """Draw a goal that the tip can reach, by observation field."""
-        self._task.begin(self._rng)
-        return self._task.told()
+        self._task.initialize_episode(self._rng)
+        return self._task.goal_observation()
 
     def command(self, now: float, torque: Vector) -> None:
         """Take a torque (n,) [N·m] in the order of the robot's joints.
@@ -158,7 +158,7 @@ class Simulator:
             return 1
         due = round((now - self._start) / self.wall_period) - self._done
         if due * self.wall_period > self.MAX_CATCH_UP and due > 1:
-            self.slips += 1
+            self.overruns += 1
             self._start, self._done, due = now - self.wall_period, 0, 1
         for _ in range(due):
             self.step(now)
@@ -185,7 +185,7 @@ class Simulator:
         self._asked, self._steps = now, 0
         self._late.clear()
         factor = steps * self.period / seconds if seconds > 0 else math.nan
-        return Timing(factor, float(np.quantile(late, 0.99)), float(late.max()), self.slips)
+        return Timing(factor, float(np.quantile(late, 0.99)), float(late.max()), self.overruns)
 
     def _clock(self, now: float) -> float:
         """Return what the age of a command is measured with, in simulated seconds."""

@@ -9,14 +9,14 @@ from zlib import crc32
 import numpy as np
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay.format import TRAILER, Layout, Source, flags_of
+from sac_ros.replay.format import TRAILER, DataSource, Layout, flags_of
 from sac_ros.spec import Transition
 
 _CRC = struct.Struct('<I')
 _SCALARS = struct.Struct('<ff')  # reward, terminated
 # Flag words by source.
-RUNNING = tuple(flags_of(False, source) for source in Source)
-TRUNCATED = tuple(flags_of(True, source) for source in Source)
+RUNNING = tuple(flags_of(False, source) for source in DataSource)
+TRUNCATED = tuple(flags_of(True, source) for source in DataSource)
 
 
 class Encoder:
@@ -31,10 +31,10 @@ class Encoder:
         'covered',
         'crc_at',
         'dot',
-        'following',
         'layout',
         'n_action',
         'n_observation',
+        'next_observation',
         'observation',
         'payload',
         'raw',
@@ -47,7 +47,7 @@ class Encoder:
         into = layout.split(row)
         self.layout = layout
         self.observation, self.action = into.observation, into.action
-        self.following = into.next_observation
+        self.next_observation = into.next_observation
         self.n_observation, self.n_action = layout.n_observation, layout.n_action
         self.payload = row[: layout.payload]
         self.dot = self.payload.dot
@@ -74,15 +74,15 @@ class Encoder:
         Raises:
             ReplayError: a vector has another length, or a number does not fit or is not finite.
         """
-        observation, action, reward, terminated, following = transition
+        observation, action, reward, terminated, next_observation = transition
         raw, n = self.raw, self.n_observation
         try:
             # Lengths are compared because numpy would stretch a single number over all fields.
-            if len(observation) != n or len(following) != n or len(action) != self.n_action:
+            if len(observation) != n or len(next_observation) != n or len(action) != self.n_action:
                 raise ValueError('the lengths differ')
             self.observation[...] = observation
             self.action[...] = action
-            self.following[...] = following
+            self.next_observation[...] = next_observation
             _SCALARS.pack_into(raw, self.scalars_at, reward, 1.0 if terminated else 0.0)
             TRAILER.pack_into(raw, self.trailer_at, stamp_ns, *numbers, flags)
         except (ValueError, TypeError, OverflowError, struct.error) as error:

@@ -21,7 +21,7 @@ from sac_ros.replay.format import LOCK_FILE
 IN_PLACE = ('ext2', 'ext3', 'ext4', 'xfs', 'tmpfs')  # file systems
 
 
-class Files:
+class FileSystem:
     """The operating system's calls, one method each; all raise OSError."""
 
     def open(self, path: Path, flags: int) -> int:
@@ -57,7 +57,7 @@ class Files:
         os.unlink(path)
 
 
-class MappedFiles(Files):
+class MappedFileSystem(FileSystem):
     """Stores records into a memory map, which takes a quarter of the time of a system call.
 
     Only for file systems that overwrite allocated space in place: where a store needs new space,
@@ -75,7 +75,7 @@ class MappedFiles(Files):
         return store
 
 
-def files_for(directory: Path) -> Files:
+def files_for(directory: Path) -> FileSystem:
     """What suits the file system that a directory is, or will be, on."""
     there = next(p for p in (directory.absolute(), *directory.absolute().parents) if p.exists())
     device = there.stat().st_dev
@@ -84,11 +84,11 @@ def files_for(directory: Path) -> Files:
         for line in Path('/proc/self/mountinfo').read_text().splitlines():
             mount, _, kind = line.partition(' - ')
             if mount.split()[2] == wanted:
-                return MappedFiles() if kind.split()[0] in IN_PLACE else Files()
-    return Files()
+                return MappedFileSystem() if kind.split()[0] in IN_PLACE else FileSystem()
+    return FileSystem()
 
 
-def write_all(files: Files, fd: int, data: memoryview, offset: int) -> None:
+def write_all(files: FileSystem, fd: int, data: memoryview, offset: int) -> None:
     """Write every byte at an offset or raise OSError."""
     done = files.write(fd, data, offset)
     while done < len(data):  # a nearly full disk takes a part and then says why
@@ -98,7 +98,7 @@ def write_all(files: Files, fd: int, data: memoryview, offset: int) -> None:
         done += step
 
 
-def create(files: Files, path: Path, content: bytes = b'', size: int = 0) -> None:
+def create(files: FileSystem, path: Path, content: bytes = b'', size: int = 0) -> None:
     """Make a file of `content`, or of `size` zero bytes, that is there whole or not at all."""
     temporary = path.with_suffix('.tmp')
     fd = files.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -118,7 +118,7 @@ def create(files: Files, path: Path, content: bytes = b'', size: int = 0) -> Non
     files.sync_directory(path.parent)
 
 
-def make_directory(files: Files, path: Path) -> None:
+def make_directory(files: FileSystem, path: Path) -> None:
     """Make a directory, and those above it, so that its name survives power loss."""
     missing = [p for p in (path, *path.parents) if not p.exists()]
     path.mkdir(parents=True, exist_ok=True)

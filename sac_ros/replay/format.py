@@ -41,7 +41,7 @@ Rows = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-class Source(IntEnum):
+class DataSource(IntEnum):
     """Where a transition was lived."""
 
     SIM = 0
@@ -52,7 +52,7 @@ class Source(IntEnum):
 TRUNCATED = 1  # bit 0 of the flags; bits 1-2 are the source, bits 24-31 the record's version
 
 
-def flags_of(truncated: bool, source: Source) -> int:
+def flags_of(truncated: bool, source: DataSource) -> int:
     """The flag word of a record."""
     return RECORD_VERSION << 24 | int(source) << 1 | (TRUNCATED if truncated else 0)
 
@@ -119,7 +119,7 @@ class Layout:
         return truncated
 
     def source(self, rows: Rows) -> NDArray[np.uint32]:
-        """The `Source` of each row (..., words), (...,)."""
+        """The `DataSource` of each row (..., words), (...,)."""
         source: NDArray[np.uint32] = (self.flags(rows) >> np.uint32(1)) & np.uint32(3)
         return source
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayReader, ReplayWriter, Source
+from sac_ros.replay import DataSource, ReplayReader, ReplayWriter
 from sac_ros.replay.format import ARCHIVE, Rows, segment_numbers, segment_path
 from sac_ros.replay.records import Records
 from sac_ros.replay.recovery import unexplained
@@ -44,7 +44,7 @@ class Summary:
     disk_bytes: int
     terminated: int
     truncated: int
-    by_source: dict[Source, int]
+    by_source: dict[DataSource, int]
     policies: int  # different policy hashes
     returns: NDArray[np.float64]  # (episodes,) sums of rewards
     lengths: NDArray[np.int64]  # (episodes,) steps
@@ -52,7 +52,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerificationReport:
     """What verification found."""
 
     whole: int
@@ -86,13 +86,13 @@ def chunks(records: Records, end: int | None = None) -> Iterator[tuple[NDArray[n
         yield sequences, records.rows(sequences)
 
 
-def verify(directory: str | Path) -> Verdict:
+def verify(directory: str | Path) -> VerificationReport:
     """Check every record; changes nothing."""
     reader = ReplayReader(directory)
     numbers = segment_numbers(reader.directory)
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers)) if numbers else []
     size = reader.segment_records * reader.layout.record_bytes
-    return Verdict(
+    return VerificationReport(
         len(reader),
         reader.holes,
         reader.after_end().size,
@@ -121,7 +121,7 @@ def merge(sources: Sequence[str | Path], target: str | Path) -> Merged:
     by_path = {path: ReplayReader(path) for path in sorted(paths, key=_is_archive)}
     readers = [by_path[path] for path in paths]
     for source, reader in zip(sources, readers, strict=True):
-        readers[0].spec.check_same(reader.spec, f'replay {sources[0]}', f'replay {source}')
+        readers[0].spec.require_equal(reader.spec, f'replay {sources[0]}', f'replay {source}')
     records, missing = 0, []
     with ReplayWriter(target, readers[0].spec, sync_every=CHUNK) as writer:
         for path, reader in zip(paths, readers, strict=True):
@@ -159,7 +159,7 @@ def copy(records: Records, writer: ReplayWriter, end: int) -> int:
             writer.append(
                 type(parts)(*(part[i] for part in parts)),
                 truncated=truncated,
-                source=Source(source),
+                source=DataSource(source),
                 policy_hash=policy_hash,
                 stamp_ns=stamp,
             )
@@ -198,7 +198,7 @@ def summarize(directory: str | Path) -> Summary:
         disk_bytes=sum(512 * file.stat().st_blocks for file in files),
         terminated=int(ends[0]),
         truncated=int(ends[1]),
-        by_source={source: int(by_source[source]) for source in Source if by_source[source]},
+        by_source={source: int(by_source[source]) for source in DataSource if by_source[source]},
         policies=len(policies),
         returns=returns,
         lengths=lengths,

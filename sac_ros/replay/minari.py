@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayReader, ReplayWriter, Source
+from sac_ros.replay import DataSource, ReplayReader, ReplayWriter
 from sac_ros.replay.format import Layout, Rows
 from sac_ros.spec import PolicySpec, Transition
 
@@ -64,7 +64,7 @@ def import_minari(
     dataset_id: str,
     directory: str | Path,
     spec: PolicySpec | None = None,
-    source: Source = Source.SIM,
+    source: DataSource = DataSource.SIM,
 ) -> int:
     """Append a local Minari dataset to a replay; returns how many transitions came.
 
@@ -91,7 +91,7 @@ def import_minari(
     if text:
         written = PolicySpec.from_json(text)
         if spec is not None:
-            spec.check_same(written, 'this run', f'dataset {dataset_id}')
+            spec.require_equal(written, 'this run', f'dataset {dataset_id}')
         spec = written
     if spec is None:
         raise ReplayError(
@@ -162,7 +162,7 @@ def _append_episode(
     writer: ReplayWriter,
     episode: Any,
     bounds: tuple[NDArray[Any], NDArray[Any]],
-    source: Source,
+    source: DataSource,
     last: tuple[int, int],
 ) -> tuple[int, int]:
     """Append one; `last` is the (sequence, episode) that was appended before."""
@@ -185,7 +185,7 @@ def _append_episode(
         writer.append(
             transition,
             truncated=bool(episode.truncations[i]),
-            source=Source(int(infos['source'][i + 1])) if ours else source,
+            source=DataSource(int(infos['source'][i + 1])) if ours else source,
             policy_hash=int(infos['policy_hash'][i + 1]) if ours else 0,
             stamp_ns=int(infos['stamp_ns'][i + 1]) if ours else 0,
         )

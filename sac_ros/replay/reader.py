@@ -29,7 +29,7 @@ class ReplayReader(Records):
         directory = Path(directory)
         found = read_spec(directory)
         if spec is not None:
-            spec.check_same(found, 'this run', f'replay directory {directory}')
+            spec.require_equal(found, 'this run', f'replay directory {directory}')
         layout = Layout.of(found)
         super().__init__(directory, found, segment_records(directory, layout))
         self._follow_directory()

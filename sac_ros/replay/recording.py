@@ -111,8 +111,10 @@ def transitions(
             previous = np.zeros(spec.n_action)
         action = np.clip((command.mean(time, after) - offset) / limit, -1, 1)
         before = _observe(spec, state.at(time), aim, previous)
-        following = _observe(spec, state.at(after), aim, action)
-        step = Transition(before, action, reward(before, action, following), False, following)
+        next_observation = _observe(spec, state.at(after), aim, action)
+        step = Transition(
+            before, action, reward(before, action, next_observation), False, next_observation
+        )
         found.append((time, step, False))
         previous, going = action, True
         if aim is not None and (new_aim is None or (aim != new_aim).any()):

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay.filesystem import Files, Lock, create, disk_error, make_directory, write_all
+from sac_ros.replay.filesystem import (
+    FileSystem,
+    Lock,
+    create,
+    disk_error,
+    make_directory,
+    write_all,
+)
 from sac_ros.replay.format import (
     SPEC_FILE,
     first_sequence,
@@ -101,7 +108,7 @@ def plan_repair(records: Records) -> Plan:
     )
 
 
-def repair(directory: str | Path, *, yes: bool = False, files: Files | None = None) -> Plan:
+def repair(directory: str | Path, *, yes: bool = False, files: FileSystem | None = None) -> Plan:
     """Cut torn records, complete files cut short, remove leftovers; return what was changed.
 
     Replaced bytes are copied to `repaired/` first.
@@ -114,7 +121,7 @@ def repair(directory: str | Path, *, yes: bool = False, files: Files | None = No
     Raises:
         ReplayError: it is being written, it is not understood, or the disk fails.
     """
-    directory, files = Path(directory), files or Files()
+    directory, files = Path(directory), files or FileSystem()
     ReplayReader(directory)  # refuse what is no replay directory before it gets a lock file
     try:
         lock = Lock(directory)
@@ -131,7 +138,7 @@ def repair(directory: str | Path, *, yes: bool = False, files: Files | None = No
     return plan
 
 
-def _apply(plan: Plan, records: Records, files: Files) -> None:
+def _apply(plan: Plan, records: Records, files: FileSystem) -> None:
     directory, size = records.directory, records.segment_records
     width = records.layout.record_bytes
     if plan.torn.size:

@@ -1,7 +1,7 @@
 """The replay of one run, seen from where its learner is.
 
 A learner is saved now and then, its transitions at once. After a crash the replay is therefore
-ahead of the learner. A simulated run then lives the same steps again: `Experience` recognises
+ahead of the learner. A simulated run then lives the same steps again: `ResumableReplay` recognises
 them and moves its cursor over them instead of storing them twice, and draws only from what lies
 before the cursor. So the run continues bit for bit as if it had never stopped. Where the steps
 turn out otherwise, as on a real robot, what lies ahead is kept and drawn from at once.
@@ -14,17 +14,19 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.replay import RecordSampler, ReplayWriter, Source
+from sac_ros.replay import DataSource, RecordSampler, ReplayWriter
 from sac_ros.replay.sampling import Size
 from sac_ros.spec import Transition
 
 log = logging.getLogger(__name__)
 
 
-class Experience(RecordSampler):
+class ResumableReplay(RecordSampler):
     """A replay directory and a cursor: the sequence number of the learner's next transition."""
 
-    def __init__(self, replay: ReplayWriter, cursor: int, source: Source = Source.SIM) -> None:
+    def __init__(
+        self, replay: ReplayWriter, cursor: int, source: DataSource = DataSource.SIM
+    ) -> None:
         self.layout = replay.layout
         self.replay, self._source = replay, source
         self.cursor = min(cursor, replay.end)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayWriter, Source
+from sac_ros.replay import DataSource, ReplayWriter
 from sac_ros.replay.recording import Recording, Reward, Vector, fill_velocities, transitions
 from sac_ros.spec import PolicySpec
 
@@ -56,7 +56,7 @@ def import_rosbag(
     with ReplayWriter(directory, spec, sync_every=65_536) as writer:
         writer.begin_episode()
         for stamp, transition, truncated in steps:
-            writer.append(transition, truncated=truncated, source=Source.REAL, stamp_ns=stamp)
+            writer.append(transition, truncated=truncated, source=DataSource.REAL, stamp_ns=stamp)
     return len(steps)
 
 

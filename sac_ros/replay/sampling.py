@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay.format import Layout, Rows, Source
+from sac_ros.replay.format import DataSource, Layout, Rows
 from sac_ros.spec import Transition
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class RecordSampler(Sampler):
         return discount
 
 
-class Selection(RecordSampler):
+class SourceSampler(RecordSampler):
     """The records of one directory that come from given sources.
 
     Args:
@@ -144,7 +144,7 @@ class Selection(RecordSampler):
         sources: which sources to draw from.
     """
 
-    def __init__(self, records: Records, sources: Collection[Source]) -> None:
+    def __init__(self, records: Records, sources: Collection[DataSource]) -> None:
         self.layout = records.layout
         self._records = records
         self._sources = np.array(sorted(sources), np.uint32)
@@ -169,7 +169,7 @@ class Selection(RecordSampler):
     def draw(self, size: Size, rng: np.random.Generator) -> NDArray[np.int64]:
         """Sequence numbers, uniform over the selected records."""
         if not len(self):
-            names = ', '.join(Source(s).name for s in self._sources.tolist())
+            names = ', '.join(DataSource(s).name for s in self._sources.tolist())
             raise ReplayError(f'{self._records.directory} holds no transition of source {names}')
         return self._chosen[rng.integers(self._first, self._last, size)]
 
@@ -187,7 +187,7 @@ class Selection(RecordSampler):
         return int(fresh.size)
 
 
-class Mixture(Sampler):
+class MixedSampler(Sampler):
     """Every batch holds fixed shares of several replays, in the order given.
 
     With a prior dataset and the running one at half each, this is the sampling of RLPD

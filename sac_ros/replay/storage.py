@@ -11,7 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from sac_ros.errors import ReplayError
-from sac_ros.replay.filesystem import Files, Lock, create, disk_error, make_directory, write_all
+from sac_ros.replay.filesystem import (
+    FileSystem,
+    Lock,
+    create,
+    disk_error,
+    make_directory,
+    write_all,
+)
 from sac_ros.replay.format import (
     ARCHIVE,
     LOCK_FILE,
@@ -40,7 +47,7 @@ class WritableRecords(Records):
         segment_records: int,
         sync_every: int,
         archive: bool,
-        files: Files,
+        files: FileSystem,
     ) -> None:
         super().__init__(directory, spec, 0)
         self._capacity, self._sync_every, self._archive = capacity, sync_every, archive
@@ -266,7 +273,7 @@ def _check_directory(directory: Path, spec: PolicySpec) -> PolicySpec | None:
         raise ReplayError(f'{directory} is a file; a replay needs a directory')
     if (directory / SPEC_FILE).exists():
         found = read_spec(directory)
-        spec.check_same(found, 'this run', f'replay directory {directory}')
+        spec.require_equal(found, 'this run', f'replay directory {directory}')
         return found
     strange = [
         path.name

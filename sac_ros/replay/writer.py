@@ -9,8 +9,8 @@ import numpy as np
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay.encoder import RUNNING, TRUNCATED, Encoder
-from sac_ros.replay.filesystem import Files, disk_error, files_for, write_all
-from sac_ros.replay.format import Layout, Source
+from sac_ros.replay.filesystem import FileSystem, disk_error, files_for, write_all
+from sac_ros.replay.format import DataSource, Layout
 from sac_ros.replay.storage import WritableRecords
 from sac_ros.spec import PolicySpec, Transition
 
@@ -47,7 +47,7 @@ class ReplayWriter(WritableRecords):
         segment_records: int = 0,
         sync_every: int = 1000,
         archive: bool = False,
-        files: Files | None = None,
+        files: FileSystem | None = None,
     ) -> None:
         if capacity < 0 or segment_records < 0 or sync_every < 0:
             raise ReplayError(
@@ -70,7 +70,7 @@ class ReplayWriter(WritableRecords):
         transition: Transition,
         *,
         truncated: bool,
-        source: Source = Source.SIM,
+        source: DataSource = DataSource.SIM,
         policy_hash: int = 0,
         stamp_ns: int | None = None,
     ) -> int:

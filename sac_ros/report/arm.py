@@ -14,7 +14,7 @@ from sac_ros.errors import EnvError, SacRosError
 from sac_ros.report.data import links_of, rounded
 from sac_ros.report.run import Learner, Run
 from sac_ros.seeds import evaluation_seed
-from sac_ros.training.evaluation import Act, onnx_action
+from sac_ros.training.evaluation import PolicyFn, onnx_action
 
 EPISODES = 12  # the first ones of an evaluation
 AT_LIMIT = 0.99  # share of the torque limit from which a torque counts as at it
@@ -84,12 +84,12 @@ def arm(run: Run) -> dict[str, Any]:
     }
 
 
-def _policy(run: Run, learner: Learner) -> tuple[Act, str]:
+def _policy(run: Run, learner: Learner) -> tuple[PolicyFn, str]:
     """Return the exported policy, or else the mean of the learner's actor, and what it is."""
     path = run.path / 'policy.onnx'
     try:
         policy = OnnxPolicy(path)
-        policy.spec.check_same(learner.spec, f'policy {path}', 'the run')
+        policy.spec.require_equal(learner.spec, f'policy {path}', 'the run')
     except SacRosError:
 
         @torch.no_grad()
@@ -102,7 +102,7 @@ def _policy(run: Run, learner: Learner) -> tuple[Act, str]:
     return onnx_action(policy, policy.spec), 'policy.onnx, the policy to deploy'
 
 
-def record(env: ArmEnv, act: Act, number: int) -> Episode:
+def record(env: ArmEnv, act: PolicyFn, number: int) -> Episode:
     """Run an episode of an evaluation to its end and return what happened."""
     observation, _ = env.reset(seed=evaluation_seed(number))
     points, position = [links_of(env.arm)], [env.arm.position]

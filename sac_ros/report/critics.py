@@ -170,12 +170,12 @@ def _roll_out(
         actions = with_base(base, residual).numpy()
         going = []
         for row, i in enumerate(running):
-            following, reward, terminated, truncated, info = envs[i].step(actions[row])
+            next_observation, reward, terminated, truncated, info = envs[i].step(actions[row])
             executed = info.get('executed_action', actions[row])
             recorded[i].append(
                 _Step(seen[i], executed, float(reward), float(log_prob[row]), bool(terminated))
             )
-            seen[i] = following
+            seen[i] = next_observation
             if not (terminated or truncated):
                 going.append(i)
         running = going

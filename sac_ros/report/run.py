@@ -13,7 +13,7 @@ import torch
 
 from sac_ros.config.base import build
 from sac_ros.config.training import TrainConfig
-from sac_ros.envs.arm_env import make_problem
+from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.errors import CheckpointError, ConfigError, SacRosError
 from sac_ros.filesystem import read_json_lines
 from sac_ros.replay import ReplayReader
@@ -119,13 +119,13 @@ def load_learner(config: TrainConfig, path: Path) -> Learner:
         SacRosError: the robot or the environment cannot be made, or the file does not fit it.
     """
     torch.set_num_threads(1)  # two threads collapse when another process wants a core
-    env, spec, chain = make_problem(config)
-    hindsight = Hindsight.of(getattr(env, 'task', None), spec, chain, config.hindsight)
+    env, spec, chain = make_env_bundle(config)
+    hindsight = Hindsight.for_task(getattr(env, 'task', None), spec, chain, config.hindsight)
     sac_config = config.sac.resolved(hindsight=hindsight is not None)
     sac = SAC(spec, chain, sac_config, make_controller(spec, chain, config.controller))
     state, notes = load_checkpoint(path, sac.initialize(config.seed))
     found = PolicySpec.from_json(notes.get('spec', ''))
-    spec.check_same(found, 'the environment', f'checkpoint {path}')
+    spec.require_equal(found, 'the environment', f'checkpoint {path}')
     return Learner(config, env, spec, sac, state)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from sac_ros.robot.urdf import MAX_EFFORT, Source
+from sac_ros.robot.urdf import MAX_EFFORT, ParsedRobot
 
 ROTOR_INERTIA = 0.002  # [kg·m^2 per N·m] of drives that the file says nothing about
 FREE_SPEED = 1.5  # times the velocity limit: what damping leaves such a drive at full torque
@@ -51,8 +51,8 @@ def servos(model: mujoco.MjModel) -> list[str]:
     return [model.joint(model.actuator_trnid[actuator, 0]).name for actuator in servo]
 
 
-def complete_drives(
-    source: Source,
+def add_default_drive_dynamics(
+    source: ParsedRobot,
     model: mujoco.MjModel,
     chosen: list[str],
     limit: dict[str, float],

@@ -12,7 +12,7 @@ from sac_ros.errors import ModelError
 from sac_ros.robot.mimic import Mimic, place_mimics
 from sac_ros.robot.table import NO_TABLE, Table
 
-DRAWS = 200  # postures; more, where all of them touch the table
+MAX_SAMPLES = 200  # postures; more, where all of them touch the table
 MAX_DRAWS = 3_000
 CONSTANT = 1e-3  # [m] a depth that varies less does not depend on the posture
 
@@ -84,7 +84,7 @@ class _Draws:
         self._rng = np.random.default_rng(0)
         self._index = [model.joint(name).qposadr[0] for name in ranges]
         self._ranges = np.array(list(ranges.values())).reshape(-1, 2)
-        self._seen = [self._draw() for _ in range(DRAWS)]
+        self._seen = [self._draw() for _ in range(MAX_SAMPLES)]
 
     def always(self) -> dict[Pair, NDArray[np.float64]]:
         """Return the depth [m] in each posture of the pairs that touch in all of them."""
@@ -95,7 +95,7 @@ class _Draws:
         """Name the body that touches the ground most often; '' if a posture is clear of it."""
         counts: Counter[int] = Counter()
         for number in range(MAX_DRAWS):
-            touching = self._seen[number] if number < DRAWS else self._draw()
+            touching = self._seen[number] if number < MAX_SAMPLES else self._draw()
             links = [sum(p) - ground for p in touching if ground in p and p not in excluded]
             if not links:
                 return ''

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sac_ros.robot.kinematics import carrying_link, joints_to
 from sac_ros.robot.mimic import Mimic, gradient_of, place_mimics
-from sac_ros.spec import Chain, Dynamics
+from sac_ros.spec import Dynamics, KinematicChain
 
 POSTURES = 200  # random postures over which the inertia is averaged
 
@@ -16,7 +16,7 @@ POSTURES = 200  # random postures over which the inertia is averaged
 def dynamics_of(
     model: mujoco.MjModel,
     joint_names: tuple[str, ...],
-    chain: Chain,
+    chain: KinematicChain,
     tip_body: int,
     mimics: tuple[Mimic, ...] = (),
 ) -> Dynamics:
@@ -59,7 +59,7 @@ def dynamics_of(
 def _links(
     model: mujoco.MjModel,
     joint_names: tuple[str, ...],
-    chain: Chain,
+    chain: KinematicChain,
     joints: list[int],
     mimics: tuple[Mimic, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

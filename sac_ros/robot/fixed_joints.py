@@ -15,10 +15,12 @@ from sac_ros.robot.mimic import (
     mimics_of,
     reference_of,
 )
-from sac_ros.robot.urdf import Source
+from sac_ros.robot.urdf import ParsedRobot
 
 
-def following(source: Source, model: mujoco.MjModel, limited: Collection[str]) -> dict[str, str]:
+def following(
+    source: ParsedRobot, model: mujoco.MjModel, limited: Collection[str]
+) -> dict[str, str]:
     """Return the joints that are not actuated unless they are named, and what they follow.
 
     Of two joints that an equality of an MJCF couples, the one without a torque limit follows. A
@@ -32,7 +34,7 @@ def following(source: Source, model: mujoco.MjModel, limited: Collection[str]) -
 
 
 def held_joints(
-    model: mujoco.MjModel, source: Source, chosen: Sequence[str], names: list[str]
+    model: mujoco.MjModel, source: ParsedRobot, chosen: Sequence[str], names: list[str]
 ) -> dict[str, float]:
     """Return where the joints stay that are neither actuated nor follow one that is."""
     locked = locked_joints(model)
@@ -57,7 +59,7 @@ def held_joints(
     return {name: held[name] for name in free}
 
 
-def weld(spec: mujoco.MjSpec, model: mujoco.MjModel, held: dict[str, float]) -> None:
+def fix_joints(spec: mujoco.MjSpec, model: mujoco.MjModel, held: dict[str, float]) -> None:
     """Take joints out, their bodies staying where the held position puts them."""
     data = mujoco.MjData(model)
     for name, position in held.items():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ModelError
 from sac_ros.robot.mimic import Mimic, ratios_of, reference_of
-from sac_ros.spec import Chain
+from sac_ros.spec import KinematicChain
 
 SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
 
@@ -84,7 +84,7 @@ def kinematic_chain(
     tip: str,
     source: object,
     mimics: tuple[Mimic, ...] = (),
-) -> Chain:
+) -> KinematicChain:
     """Return the fixed transforms and joint axes from the world to the body or site `tip`.
 
     Raises:
@@ -116,7 +116,7 @@ def kinematic_chain(
             _then(transforms, np.eye(3), -anchor)
     if site >= 0:
         _then(transforms, _matrix(model.site_quat[site]), model.site_pos[site])
-    return Chain(
+    return KinematicChain(
         rotation=np.stack([r for r, _ in transforms]),
         translation=np.stack([t for _, t in transforms]),
         axis=np.array(axes).reshape(-1, 3),

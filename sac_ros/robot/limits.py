@@ -7,13 +7,13 @@ import numpy as np
 
 from sac_ros.errors import ModelError
 from sac_ros.robot.mimic import Mimic, ratios_of
-from sac_ros.robot.urdf import Source
+from sac_ros.robot.urdf import ParsedRobot
 
 MAX_POSITION = 1e3  # [rad] or [m]: a range beyond it on both sides is none
 
 
 def check_position_limits(
-    source: Source, model: mujoco.MjModel, joint_names: list[str], file: object
+    source: ParsedRobot, model: mujoco.MjModel, joint_names: list[str], file: object
 ) -> None:
     """Take absurd ranges out of the specification, and note the joints that have no limits.
 

@@ -16,14 +16,14 @@ from sac_ros.config.training import ArmConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.actuation import choose_joints, with_torque_limits
 from sac_ros.robot.actuators import (
-    complete_drives,
+    add_default_drive_dynamics,
     remove_drives,
     servos,
     torque_limits_of,
 )
 from sac_ros.robot.contacts import complete_contacts, exclude_base_contacts
 from sac_ros.robot.dynamics import dynamics_of
-from sac_ros.robot.fixed_joints import following, held_joints, weld
+from sac_ros.robot.fixed_joints import fix_joints, following, held_joints
 from sac_ros.robot.kinematics import SLIDE, kinematic_chain, last_body, path_to, tip_body
 from sac_ros.robot.limits import check_position_limits, position_limits_of
 from sac_ros.robot.mimic import Mimic, mimics_of, refuse_loops, stiffen
@@ -32,8 +32,8 @@ from sac_ros.robot.scene import move_base_to_origin
 from sac_ros.robot.source import compile_source, compile_spec, read_source
 from sac_ros.robot.table import Table, add_table, table_in, table_setting
 from sac_ros.robot.tip_link import default_tip, gripper_joints
-from sac_ros.robot.urdf import Source
-from sac_ros.spec import Chain
+from sac_ros.robot.urdf import ParsedRobot
+from sac_ros.spec import KinematicChain
 
 HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 
@@ -50,7 +50,7 @@ class Robot:
     velocity_limit: tuple[float, ...]  # [rad/s] or [m/s], inf where the file gives none
     torque_limit: tuple[float, ...]  # [N·m] or [N]
     tip: str  # a body or a site
-    chain: Chain = field(repr=False, compare=False)
+    chain: KinematicChain = field(repr=False, compare=False)
     model_hash: str
     urdf: str = field(repr=False)  # text for robot_description; empty for an MJCF robot
     base: str = 'base_link'  # frame of everything that is given in the base frame
@@ -72,7 +72,7 @@ def default_model() -> Path:
     return Path(str(importlib.resources.files('sac_ros') / 'models' / 'sac_arm.urdf'))
 
 
-def robot_of(config: ArmConfig) -> Robot:
+def robot_from_config(config: ArmConfig) -> Robot:
     """Read the robot of a configuration; raises ModelError as `load_robot` does."""
     return load_robot(
         config.model,
@@ -143,9 +143,9 @@ def load_robot(
     fastest = source.velocity_limit | parse_limit_overrides(
         velocity_limits, names, 'velocity_limits'
     )
-    complete_drives(source, model, chosen, limit, fastest)
+    add_default_drive_dynamics(source, model, chosen, limit, fastest)
     remove_drives(source.spec)
-    weld(source.spec, model, held)
+    fix_joints(source.spec, model, held)
     root = path_to(model, tip_body(model, tip, file)[0])[0]
     if not {model.joint(j).name for j in movable if model.jnt_bodyid[j] == root} - held.keys():
         move_base_to_origin(source.spec, model, root)
@@ -160,7 +160,7 @@ def load_robot(
 
 def _to_robot(
     file: Path,
-    source: Source,
+    source: ParsedRobot,
     chosen: list[str],
     tip: str,
     *,

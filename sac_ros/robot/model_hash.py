@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from sac_ros.robot.mimic import Mimic
-from sac_ros.spec import Chain
+from sac_ros.spec import KinematicChain
 
 
 def hash_of_model(model: mujoco.MjModel, mimics: tuple[Mimic, ...]) -> str:
@@ -27,7 +27,7 @@ def hash_of_model(model: mujoco.MjModel, mimics: tuple[Mimic, ...]) -> str:
     return digest.hexdigest()
 
 
-def hash_with_tip(model_hash: str, chain: Chain) -> str:
+def hash_with_tip(model_hash: str, chain: KinematicChain) -> str:
     """Hash a robot and where its tip is, which a policy depends on as well.
 
     Only for a tip that was chosen: the usual one follows from the robot.

@@ -12,7 +12,7 @@ from sac_ros.errors import ModelError
 from sac_ros.robot.inertials import replace_impossible_inertias
 from sac_ros.robot.mesh_check import leave_out_unusable
 from sac_ros.robot.scene import remove_objects
-from sac_ros.robot.urdf import Source, expand_xacro, hide_collision_shapes, read_urdf
+from sac_ros.robot.urdf import ParsedRobot, expand_xacro, hide_collision_shapes, read_urdf
 
 MARKS = {
     codecs.BOM_UTF8: 'utf-8-sig',
@@ -25,7 +25,7 @@ ROOT = re.compile(r'(?:\s|<\?.*?\?>|<!--.*?-->|<![^>]*>)*<([\w:.-]+)', re.DOTALL
 XACRO = re.compile(r'<xacro:\w')
 
 
-def read_source(file: Path, xacro_args: str = '') -> Source:
+def read_source(file: Path, xacro_args: str = '') -> ParsedRobot:
     """Parse a robot file into an editable MuJoCo specification: a URDF keeps its visuals.
 
     Its root element says what it is, whatever the file is called.
@@ -63,7 +63,7 @@ def read_source(file: Path, xacro_args: str = '') -> Source:
     return source
 
 
-def _read_mjcf(file: Path) -> Source:
+def _read_mjcf(file: Path) -> ParsedRobot:
     spec = mujoco.MjSpec.from_file(str(file))
     for things, kind in ((spec.bodies, 'body'), (spec.joints, 'joint')):
         for number, thing in enumerate(things):
@@ -71,7 +71,7 @@ def _read_mjcf(file: Path) -> Source:
     spec.compiler.balanceinertia = True
     hide_collision_shapes(spec)
     bodies = {body.name for body in spec.bodies}
-    return Source(spec=spec, base='world' if 'base_link' in bodies else 'base_link')
+    return ParsedRobot(spec=spec, base='world' if 'base_link' in bodies else 'base_link')
 
 
 def _read_text(file: Path) -> tuple[str, str]:
@@ -96,7 +96,7 @@ def _read_text(file: Path) -> tuple[str, str]:
     return DECLARATION.sub('', text, count=1), encoding
 
 
-def compile_source(source: Source, file: Path) -> mujoco.MjModel:
+def compile_source(source: ParsedRobot, file: Path) -> mujoco.MjModel:
     """Compile what was read, without the visuals whose meshes cannot be used.
 
     Raises:

@@ -25,7 +25,7 @@ XACRO_SECONDS = 60.0
 
 
 @dataclass
-class Source:
+class ParsedRobot:
     """A robot file as read: an editable MuJoCo specification and what else the file says."""
 
     spec: mujoco.MjSpec
@@ -38,7 +38,7 @@ class Source:
     notes: list[str] = field(default_factory=list)  # what was left out or made up
 
 
-def read_urdf(file: Path, text: str) -> Source:
+def read_urdf(file: Path, text: str) -> ParsedRobot:
     """Parse the text of a URDF file, or what a .xacro file became.
 
     Raises:
@@ -66,7 +66,7 @@ def read_urdf(file: Path, text: str) -> Source:
     complete_inertials(spec, notes)
     use_shell_inertia(spec)
     absolute = make_absolute(file, shown)
-    return Source(
+    return ParsedRobot(
         spec=spec,
         urdf=ElementTree.tostring(shown, encoding='unicode') if absolute else text,
         base=base,

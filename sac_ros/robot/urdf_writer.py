@@ -22,7 +22,7 @@ GEOM = mujoco.mjtGeom
 HIDDEN_GROUP = 3  # from this one on MuJoCo draws nothing by default
 
 
-def description_of(robot: Robot, mesh_folder: Path | None = None) -> str:
+def robot_description(robot: Robot, mesh_folder: Path | None = None) -> str:
     """Return the URDF of a robot: its own text, or what `to_urdf` makes of an MJCF."""
     return robot.urdf or to_urdf(robot, mesh_folder or default_mesh_folder(robot))
 

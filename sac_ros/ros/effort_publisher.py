@@ -23,11 +23,11 @@ from sac_ros.ros.guard_link import GuardLink
 
 COMMAND_TOPIC = 'forward_effort_controller/commands'
 LATEST = QoSProfile(depth=1)
-LAST_WORDS = 5  # times the fallback is published before the node falls silent
-LAST_WORDS_PERIOD = 0.002  # [s]
+SHUTDOWN_REPEATS = 5  # times the fallback is published before the node falls silent
+SHUTDOWN_PERIOD = 0.002  # [s]
 
 
-class Commander:
+class EffortCommandPublisher:
     """Publishes torques (n,) [N·m], given in the policy's order, for one robot."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Commander:
         self._echo.header.stamp = stamp
         self._applied.publish(self._echo)
 
-    def obstacle(self, now: float) -> str:
+    def enable_blocker(self, now: float) -> str:
         """Say why nothing may move by these commands, '' if it may.
 
         A controller that comes later would begin with the full torque, without a ramp.
@@ -118,9 +118,9 @@ class Commander:
         """Leave the fallback behind and close the topics."""
         if self._link is not None:
             self._link.release()
-        for _ in range(LAST_WORDS):
+        for _ in range(SHUTDOWN_REPEATS):
             self._publish(fallback())
-            time.sleep(LAST_WORDS_PERIOD)
+            time.sleep(SHUTDOWN_PERIOD)
         if self._link is not None:
             self._link.close()
         self._node.destroy_publisher(self._commands)

@@ -21,20 +21,20 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 
 Message = TypeVar('Message')
-MOST = 300  # messages of one publisher in a window, on average: 1.5 kHz
+MAX_PER_WINDOW = 300  # messages of one publisher in a window, on average: 1.5 kHz
 WINDOW = 0.2  # [s]
-FEW = 10  # messages that may be handled while a look is late
-LATE = 0.05  # [s] between two looks, which are a few milliseconds apart when nothing is wrong
-PAUSE = 0.5  # [s] for which a flood is not listened to
+MAX_BACKLOG = 10  # messages that may be handled while a look is late
+MAX_DELAY = 0.05  # [s] between two looks, which are a few milliseconds apart when nothing is wrong
+COOLDOWN = 0.5  # [s] for which a flood is not listened to
 MANY_PUBLISHERS = 8  # windows that are kept; publishers come and go
 
 
-class Listener(Generic[Message]):
-    """Calls `hear` with every message, or `flooded` with the reason when too many come.
+class GuardedSubscription(Generic[Message]):
+    """Calls `callback` with every message, or `flooded` with the reason when too many come.
 
-    Call `look` from a timer of a few milliseconds. When it is late and more than a few messages
-    have been handled since, it is the queue that is long: of a topic with a history of one, a
-    program that was only held up finds one message, the latest.
+    Call `mark_timer_fired` from a timer with a period of a few milliseconds. A late timer together
+    with many handled messages means that the queue is long: after a stall alone, a topic with a
+    history of one holds one message, the latest.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Listener(Generic[Message]):
         kind: type[Message],
         topic: str,
         qos: QoSProfile,
-        hear: Callable[[Message, bytes], None],
+        callback: Callable[[Message, bytes], None],
         *,
         flooded: Callable[[str], None],
         clock: Clock,
@@ -57,7 +57,7 @@ class Listener(Generic[Message]):
             kind: type of the messages.
             topic: where they come.
             qos: with a history of as many messages as may wait.
-            hear: is given the messages and who published each.
+            callback: called with each message and its publisher.
             flooded: is told why they are not listened to for a while.
             clock: a steady one.
             crowded: one that comes so soon [s] after the one before in its series was handled,
@@ -65,24 +65,24 @@ class Listener(Generic[Message]):
             series: which series of its publisher a message belongs to. Of those that wait, only
                 the newest of each series is handled.
         """
-        self._node, self._hear, self._flooded = node, hear, flooded
+        self._node, self._callback, self._flooded = node, callback, flooded
         self._wanted = kind, topic, qos
         self._series, self._crowded, self._count = series, crowded, 0
         self._handled: dict[Hashable, float] = {}  # when the last of each series was [s]
         self._since, self._looked = 0, time.monotonic()  # messages since the last look
         self._windows: dict[bytes, tuple[int, float]] = {}  # of each publisher, where it begins
         self._subscription: Subscription[Message] | None = None
-        self._timer = node.create_timer(PAUSE, self._listen, clock=clock)
+        self._timer = node.create_timer(COOLDOWN, self._listen, clock=clock)
         self._listen()
 
-    def look(self) -> None:
+    def mark_timer_fired(self) -> None:
         """Note that what waits in the queue gets its turn."""
         self._since, self._looked = 0, time.monotonic()
 
     def close(self) -> None:
         """Listen no more."""
         self._node.destroy_timer(self._timer)
-        self._deafen()
+        self._unsubscribe()
 
     def _listen(self) -> None:
         """Begin to listen, unless that is so already."""
@@ -95,7 +95,7 @@ class Listener(Generic[Message]):
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=not latched),
             )  # fmt: skip
 
-    def _deafen(self) -> None:
+    def _unsubscribe(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -105,7 +105,7 @@ class Listener(Generic[Message]):
             return  # was on its way
         now = time.monotonic()
         self._since += 1
-        late = self._since > FEW and now - self._looked > LATE
+        late = self._since > MAX_BACKLOG and now - self._looked > MAX_DELAY
         flood = 'more than this program gets the time to handle' if late else ''
         newest: dict[tuple[bytes, Hashable], Message] = {}
         for waiting, origin in self._waiting(self._subscription, message, about):
@@ -115,12 +115,12 @@ class Listener(Generic[Message]):
             newest[publisher, self._series(waiting)] = waiting
         if flood:
             topic = self._subscription.topic_name
-            self._deafen()
+            self._unsubscribe()
             self._flooded(f'a flood on {topic}: {flood}')
             return
         for series, waiting in newest.items():
             if now - self._handled.get(series, 0.0) > self._crowded:
-                self._hear(waiting, series[0])
+                self._callback(waiting, series[0])
             if len(self._handled) > MANY_PUBLISHERS:
                 self._handled.clear()
             self._handled[series] = time.monotonic()
@@ -143,12 +143,12 @@ class Listener(Generic[Message]):
         number = about.get('publication_sequence_number') or self._count
         first, begin = self._windows.get(publisher, (number, -1.0))
         windows = (now - begin) / WINDOW
-        many = number - first > MOST * max(windows, 1.0)
+        many = number - first > MAX_PER_WINDOW * max(windows, 1.0)
         if many or windows > 1:
             if len(self._windows) > MANY_PUBLISHERS:
                 self._windows.clear()
             self._windows[publisher] = number, now
-        return f'more than {MOST / WINDOW:.0f} a second' if many else ''
+        return f'more than {MAX_PER_WINDOW / WINDOW:.0f} a second' if many else ''
 
 
 class _WithInfo:
@@ -160,9 +160,9 @@ class _WithInfo:
 
     __signature__ = inspect.signature(lambda message, about: None)
 
-    def __init__(self, hear: Callable[[Any, dict[str, Any]], None]) -> None:
-        self._hear = hear
+    def __init__(self, callback: Callable[[Any, dict[str, Any]], None]) -> None:
+        self._callback = callback
 
     def __call__(self, *taken: Any) -> None:
         message, about = taken if len(taken) == 2 else taken[0]
-        self._hear(message, about)
+        self._callback(message, about)

@@ -23,24 +23,24 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header, String
 
-from sac_ros.config.base import Checked
+from sac_ros.config.base import Config
 from sac_ros.deploy.effort_guard import EffortGuard, GuardedRobot
 from sac_ros.errors import SpecMismatch, StateError
 from sac_ros.ros import conversions as messages
-from sac_ros.ros.effort_publisher import COMMAND_TOPIC, LAST_WORDS, LAST_WORDS_PERIOD, LATEST
-from sac_ros.ros.flood_guard import Listener
+from sac_ros.ros.effort_publisher import COMMAND_TOPIC, LATEST, SHUTDOWN_PERIOD, SHUTDOWN_REPEATS
+from sac_ros.ros.flood_guard import GuardedSubscription
 from sac_ros.ros.guard_link import HEARTBEAT_PERIOD, LATCHED, NAME, RELEASE, UNRELIABLE
 from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
-from sac_ros.ros.realtime import RealtimeConfig, settle
+from sac_ros.ros.realtime import RealtimeConfig, configure_realtime
 from sac_ros.ros.service_threads import ServiceThreadsNode
 
 REPORT_PERIOD = 1.0  # [s]
 
 
 @dataclass(frozen=True)
-class GuardConfig(Checked):
+class GuardConfig(Config):
     """Settings of effort_guard; policy_node sends all that concerns the robot."""
 
     realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)
@@ -60,15 +60,15 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         self._heartbeats = self.create_publisher(String, '~/heartbeat', UNRELIABLE)
         self._heartbeat = String()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        listen = partial(Listener, self, flooded=self._on_flood, clock=steady)
-        self._listeners: list[Listener[Any]] = [
+        listen = partial(GuardedSubscription, self, flooded=self._on_flood, clock=steady)
+        self._listeners: list[GuardedSubscription[Any]] = [
             listen(JointState, 'joint_states', STATE_QOS, self._on_joint_state, series=series),
             listen(Float64MultiArray, '~/commands', UNRELIABLE, self._on_command),
         ]
         self.create_subscription(String, '~/robot', self._on_robot, LATCHED)
         self.create_timer(HEARTBEAT_PERIOD, self._on_watchdog, clock=steady)
         self.create_timer(REPORT_PERIOD, self._on_report, clock=steady)
-        for refused in settle(config.realtime):
+        for refused in configure_realtime(config.realtime):
             self.get_logger().warning(f'refused: {refused}')
         self.start_services()
         self.get_logger().info('idle until policy_node sends a robot')
@@ -132,7 +132,7 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
 
     def _on_watchdog(self) -> None:
         for listener in self._listeners:
-            listener.look()
+            listener.mark_timer_fired()
         self.handle_requests()
         self._read_states()
         if self._guard is not None:
@@ -167,9 +167,9 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         guard, self._guard, self._session = self._guard, None, -1
         if guard is None or self._commands is None:
             return
-        for _ in range(LAST_WORDS):
+        for _ in range(SHUTDOWN_REPEATS):
             self._publish(guard.fallback(time.monotonic()))
-            time.sleep(LAST_WORDS_PERIOD)
+            time.sleep(SHUTDOWN_PERIOD)
         self.destroy_publisher(self._commands)
         self._commands = None
         self.get_logger().info('idle: released by policy_node')

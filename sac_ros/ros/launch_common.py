@@ -18,7 +18,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from sac_ros.config.base import Checked, settings
+from sac_ros.config.base import Config, settings
 from sac_ros.errors import ConfigError
 from sac_ros.ros.parameter_files import check_parameter_file
 
@@ -52,7 +52,7 @@ class CheckedNode(NamedTuple):
     """A node of this package with a parameter file and what the launch arguments replace in it."""
 
     executable: str  # and name of the node
-    config: type[Checked]
+    config: type[Config]
     file_argument: str  # launch argument with the path of the parameter file
     values: Callable[[LaunchContext], Mapping[str, str]]  # by setting, as text
     options: Mapping[str, Any] = {}  # of the launch action
@@ -152,7 +152,7 @@ def given_arguments(context: LaunchContext, names: Mapping[str, str]) -> dict[st
     return {name: value for name, value in values.items() if value}
 
 
-def _typed(config: type[Checked], values: Mapping[str, str]) -> dict[str, Any]:
+def _typed(config: type[Config], values: Mapping[str, str]) -> dict[str, Any]:
     """Return parameters of the types that the settings have."""
     types = {item.name: item.type for item in settings(config)}
     try:

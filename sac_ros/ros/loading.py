@@ -11,7 +11,7 @@ from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.task import Future as RosFuture
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 from sac_ros.deploy.joint_motion import JointStateConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.deploy.policy_check import load_checked
@@ -25,28 +25,30 @@ POLL_PERIOD = 0.01  # [s] between two looks whether a policy is loaded
 
 
 @dataclass(frozen=True)
-class PolicyNodeConfig(Checked):
+class PolicyNodeConfig(Config):
     """Settings of the policy node."""
 
-    policy: str = setting('', 'ONNX file of the policy, or directory of a run that exported one')
-    policy_sha256: str = setting(
+    policy: str = config_field(
+        '', 'ONNX file of the policy, or directory of a run that exported one'
+    )
+    policy_sha256: str = config_field(
         '', 'SHA-256 of the only file to load; empty for any that is good'
     )
-    model_hash: str = setting(
+    model_hash: str = config_field(
         '', 'hash of the only robot model whose policies to load; empty for any'
     )
-    max_torque: float = setting(
+    max_torque: float = config_field(
         1000.0, 'largest torque limit that a policy may have [N·m]; others are refused', 0
     )
-    autostart: bool = setting(False, 'configure and activate at the start; never enables')
-    base_frame: str = setting(
+    autostart: bool = config_field(False, 'configure and activate at the start; never enables')
+    base_frame: str = config_field(
         '', "frame in which goals must be given; empty for the one that the policy's file says"
     )
-    command_joints: str = setting(
+    command_joints: str = config_field(
         '', "the controller's joints in its order, with commas; empty for the policy's order"
     )
-    guard: bool = setting(False, 'send commands through effort_guard, a process of its own')
-    guard_timeout: float = setting(
+    guard: bool = config_field(False, 'send commands through effort_guard, a process of its own')
+    guard_timeout: float = config_field(
         0.01,
         'age [s] at which effort_guard replaces a command by the fallback, and silence of '
         'effort_guard that is a fault',
@@ -54,10 +56,10 @@ class PolicyNodeConfig(Checked):
         1,
     )
     safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
-    controller: str = setting(
+    controller: str = config_field(
         'forward_effort_controller', 'controller of ros2_control that takes the commands'
     )
-    controller_manager: str = setting(
+    controller_manager: str = config_field(
         'controller_manager',
         'controller manager to ask whether that controller is active; empty to ask none',
     )

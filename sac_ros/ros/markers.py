@@ -91,7 +91,7 @@ def arm_state(arm: SimArm, stamp: Time) -> JointState:
     RViz wants all joints; policies find theirs by name.
     """
     held = dict(arm.robot.held) if arm.robot.urdf else {}
-    position, velocity = arm.sense()
+    position, velocity = arm.read_sensors()
     still = np.zeros(len(held))
     return to_joint_state(
         (*arm.robot.joint_names, *held),

@@ -10,14 +10,14 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
-from sac_ros.config.base import Checked, Setting, build, preset_of, settings
+from sac_ros.config.base import Config, Setting, build, preset_of, settings
 from sac_ros.errors import ConfigError
 
 INT64 = 2**63 - 1
-Config = TypeVar('Config', bound=Checked)
+C = TypeVar('C', bound=Config)
 
 
-def declare(node: Node, cls: type[Config]) -> Config:
+def declare(node: Node, cls: type[C]) -> C:
     """Declare every setting of `cls` as a read-only parameter and return what was given.
 
     The setting `gamma` of the group `sac` is the parameter `sac.gamma`.
@@ -37,7 +37,7 @@ def declare(node: Node, cls: type[Config]) -> Config:
     if unknown := sorted(undeclared(node)):
         known = [setting.name for setting in settings(cls)]
         raise ConfigError('; '.join(_unknown(name, known) for name in unknown))
-    config: Config = build(cls, values)
+    config: C = build(cls, values)
     return config
 
 

@@ -32,14 +32,14 @@ from sac_ros.deploy.supervisor import MOVING, State, Supervisor
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch, StateError
 from sac_ros.ros import conversions as messages
 from sac_ros.ros.controller_watch import ControllerWatch
-from sac_ros.ros.effort_publisher import LATEST, Commander
-from sac_ros.ros.flood_guard import Listener
+from sac_ros.ros.effort_publisher import LATEST, EffortCommandPublisher
+from sac_ros.ros.flood_guard import GuardedSubscription
 from sac_ros.ros.guard_link import GuardLink
 from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
-from sac_ros.ros.realtime import settle
+from sac_ros.ros.realtime import configure_realtime
 from sac_ros.ros.service_threads import ServiceThreadsNode
 
 WATCHDOG_PERIOD = 0.005  # [s]
@@ -47,11 +47,11 @@ GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who 
 REPORT_PERIOD = 1.0  # [s]
 UNDER_BASE = 0.1  # [m]
 BASE_FRAME = 'base_link'  # where nobody says another
-CROWDED = 0.0002  # [s] a joint state that comes so soon after the one before has waited
+MIN_STATE_INTERVAL = 0.0002  # [s] a joint state that comes so soon after the one before has waited
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def _told(
+def _log_exceptions(
     transition: Callable[[PolicyNode, LifecycleState], TransitionCallbackReturn],
 ) -> Callable[[PolicyNode, LifecycleState], TransitionCallbackReturn]:
     """Tell what a transition raises, which rclpy swallows."""
@@ -78,11 +78,11 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._frame = self.config.base_frame or BASE_FRAME
         self._supervisor = Supervisor(self.config.supervision)  # its latch outlives a policy
         self._controller: Controller | None = None
-        self._commander: Commander | None = None  # while active
+        self._commander: EffortCommandPublisher | None = None  # while active
         self._watch: ControllerWatch | None = None  # likewise
         self._subscribers = 0  # of commands, when the last one was published
         self._shown: State | None = None
-        self._chores: list[Callable[[], None]] = []  # for the pause after the next command
+        self._deferred_tasks: list[Callable[[], None]] = []  # for the pause after the next command
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -91,8 +91,12 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(Trigger, '~/reload', self._on_reload)
         self._steady = steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._listeners: list[Listener[Any]] = [  # while active, one to joint states as well
-            Listener(self, kind, topic, qos, self._on_goal, flooded=self._on_flood, clock=steady)
+        self._listeners: list[
+            GuardedSubscription[Any]
+        ] = [  # while active, one to joint states as well
+            GuardedSubscription(
+                self, kind, topic, qos, self._on_goal, flooded=self._on_flood, clock=steady
+            )
             for kind, topic in ((PointStamped, '~/goal'), (PoseStamped, '~/goal_pose'))
             # A transient local subscription takes latched goals, and nothing from a volatile
             # publisher; a latched goal that is published now arrives on both.
@@ -112,43 +116,43 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
 
     # Lifecycle
 
-    @_told
+    @_log_exceptions
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and check the policy."""
         if self._controller is None:
             self._configure()
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @_log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen and to command the fallback."""
         assert self._controller is not None, 'an inactive node is configured'
         names = self._controller.spec.joint_names
-        self._commander = Commander(self, names, self._order, self._link_guard())
+        self._commander = EffortCommandPublisher(self, names, self._order, self._link_guard())
         config = self.config
         ordered = [names[index] for index in self._order]
         self._watch = ControllerWatch(
             self, config.controller_manager, config.controller, ordered, self._on_transition
         )
-        listener = Listener(
+        listener = GuardedSubscription(
             self, JointState, 'joint_states', STATE_QOS, self._on_joint_state,
-            flooded=self._on_flood, clock=self._steady, crowded=CROWDED,
+            flooded=self._on_flood, clock=self._steady, crowded=MIN_STATE_INTERVAL,
             series=series,
         )  # fmt: skip
         self._listeners.append(listener)
-        for refused in settle(self.config.realtime):
+        for refused in configure_realtime(self.config.realtime):
             self.get_logger().warning(f'refused: {refused}')
-        self._supervisor.activated()
+        self._supervisor.on_activated()
         self._show()
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @_log_exceptions
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Leave the fallback behind and stop commanding."""
-        self._fall_silent()
+        self._stop_commanding()
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @_log_exceptions
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let the policy go."""
         self._controller = None
@@ -156,20 +160,20 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._show()
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @_log_exceptions
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Leave the fallback behind."""
-        self._fall_silent()
+        self._stop_commanding()
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """After a mistake of ours: leave the fallback behind and begin anew."""
-        self._fall_silent()
+        self._stop_commanding()
         return self.on_cleanup(state)
 
     def close(self) -> None:
         """Leave the fallback behind, whatever happened."""
-        self._fall_silent()
+        self._stop_commanding()
         self.stop_services()
 
     # Topics
@@ -181,7 +185,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         try:
             sample = self._reader.read(message, publisher, now)
         except (SpecMismatch, StateError) as error:
-            controller.reject(str(error), 'joint states that cannot be used')
+            controller.reject_state(str(error), 'joint states that cannot be used')
             self._show()
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
@@ -195,8 +199,8 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         torque = self._publish(torque, now)
         self._commander.echo(position, velocity, torque, message.header.stamp)
         self._show()
-        if not controller.rehearse() and self._chores:
-            self._chores.pop()()
+        if not controller.warm_up() and self._deferred_tasks:
+            self._deferred_tasks.pop()()
 
     def _publish(self, torque: messages.Vector, now: float) -> messages.Vector:
         """Publish a command, the fallback where subscribers have changed, and return it.
@@ -218,7 +222,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         """Begin anew for a subscriber that has come or gone; return the torque to publish."""
         assert self._controller is not None and self._commander is not None
         if not self._subscribers:
-            self._supervisor.fault(self._commander.obstacle(now))
+            self._supervisor.fault(self._commander.enable_blocker(now))
             return self._controller.stop(now)
         reason = f'{self._subscribers} subscribers of commands, {before} before'
         self.get_logger().warning(f'the ramp begins anew: {reason}')
@@ -231,12 +235,12 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
 
     def _on_flood(self, why: str) -> None:
         self.get_logger().error(why)
-        self._supervisor.bad_state(why)
+        self._supervisor.on_invalid_state(why)
         self._show()
 
     def _on_watchdog(self) -> None:
         for listener in self._listeners:
-            listener.look()
+            listener.mark_timer_fired()
         self.handle_requests()
         if self._controller is None or self._commander is None:
             return
@@ -254,7 +258,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         try:
             goal = messages.read_goal(message, self._frame)
             if self._controller is not None:
-                self._controller.aim(goal)
+                self._controller.set_goal(goal)
         except SpecMismatch as error:
             self.get_logger().error(str(error), throttle_duration_sec=2.0)
 
@@ -262,7 +266,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         if self._watch is None or self._commander is None:
             return
         self._watch.poll()
-        reason = self._commander.obstacle(time.monotonic()) or self._watch.fault()
+        reason = self._commander.enable_blocker(time.monotonic()) or self._watch.fault()
         if reason and self._supervisor.moving:
             self._supervisor.fault(reason)
             self._show()
@@ -272,10 +276,10 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
 
         Done once a second it takes a millisecond or two: a command would come that much later.
         """
-        commanding = not self._chores and self._commander is not None
-        self._chores = [self._draw, self._report]
-        while self._chores and not commanding:
-            self._chores.pop()()
+        commanding = not self._deferred_tasks and self._commander is not None
+        self._deferred_tasks = [self._draw, self._report]
+        while self._deferred_tasks and not commanding:
+            self._deferred_tasks.pop()()
 
     def _report(self) -> None:
         report = self._controller.report() if self._controller else ('warn', 'UNCONFIGURED', {})
@@ -289,7 +293,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         if self._controller is None:
             response.message = 'no policy is loaded; configure and activate this node first'
         elif request.data:
-            response.message = self._controller.enable(time.monotonic(), self._obstacle())
+            response.message = self._controller.enable(time.monotonic(), self._enable_blocker())
             if not response.message:
                 self._log_subscribers()
         else:
@@ -366,11 +370,11 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             watch.state_period, config.joint_states,
         ))  # fmt: skip
 
-    def _fall_silent(self) -> None:
+    def _stop_commanding(self) -> None:
         commander, self._commander = self._commander, None
         if commander is None or self._controller is None:
             return
-        commander.close(self._controller.last_words)
+        commander.close(self._controller.shutdown_torque)
         self._listeners.pop().close()
         if self._watch is not None:
             self._watch.close()
@@ -378,10 +382,10 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._supervisor.deactivated()
         self._show()
 
-    def _obstacle(self) -> str:
+    def _enable_blocker(self) -> str:
         if self._commander is None or self._watch is None:
             return ''
-        return self._commander.obstacle(time.monotonic()) or self._watch.enable_blocker()
+        return self._commander.enable_blocker(time.monotonic()) or self._watch.enable_blocker()
 
     def _log_subscribers(self) -> None:
         if self._commander is not None and self._watch is not None and not self._watch.is_asked:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sac_ros.config.base import Checked, setting
+from sac_ros.config.base import Config, config_field
 
 # A thread that loads a policy hands the interpreter back this soon.
 SWITCH_INTERVAL = 0.0005  # [s]
@@ -17,14 +17,14 @@ _MCL_CURRENT, _MCL_FUTURE = 1, 2
 
 
 @dataclass(frozen=True)
-class RealtimeConfig(Checked):
+class RealtimeConfig(Config):
     """How much the process asks of the operating system."""
 
-    priority: int = setting(0, 'SCHED_FIFO priority of every thread; 0 asks for none', 0, 99)
-    lock_memory: bool = setting(False, 'keep all memory in RAM')
+    priority: int = config_field(0, 'SCHED_FIFO priority of every thread; 0 asks for none', 0, 99)
+    lock_memory: bool = config_field(False, 'keep all memory in RAM')
 
 
-def settle(config: RealtimeConfig) -> list[str]:
+def configure_realtime(config: RealtimeConfig) -> list[str]:
     """Prepare for steady running: freeze the garbage collector, ask for priority and memory.
 
     Returns:

@@ -21,7 +21,7 @@ from visualization_msgs.msg import MarkerArray
 
 from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError, SpecMismatch
-from sac_ros.robot.urdf_writer import description_of
+from sac_ros.robot.urdf_writer import robot_description
 from sac_ros.ros import conversions as messages
 from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
@@ -57,7 +57,7 @@ class SimNode(ClosingNode):
         }
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
-        self._description.publish(String(data=description_of(self.simulator.robot)))
+        self._description.publish(String(data=robot_description(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
         for topic, kind in GOAL_TOPICS.items():
             self.create_subscription(kind, topic, self._on_goal, LATEST)
@@ -68,9 +68,9 @@ class SimNode(ClosingNode):
         self.create_timer(self.simulator.wall_period, self._on_period, clock=steady)
         self.create_timer(SHOW_PERIOD, self._on_show, clock=steady)
         self.create_timer(REPORT_PERIOD, self._on_report, clock=steady)
-        self._introduce()
+        self._log_robot()
 
-    def _introduce(self) -> None:
+    def _log_robot(self) -> None:
         robot = self.simulator.robot
         self.get_logger().info(f'{robot.name}: {", ".join(robot.joint_names)}; tip {robot.tip}')
         for note in robot.notes:
@@ -112,7 +112,7 @@ class SimNode(ClosingNode):
     def _on_report(self) -> None:
         timing, wanted = self.simulator.timing(time.monotonic()), self.config.real_time_factor
         slow = not self.simulator.paused and timing.real_time_factor < SLOW * wanted
-        doing = 'obeying' if self.simulator.obeying else 'no command'
+        doing = 'obeying' if self.simulator.command_active else 'no command'
         text = 'too slow' if slow else 'paused' if self.simulator.paused else doing
         level = 'warn' if slow else 'ok'
         values: dict[str, object] = timing._asdict()

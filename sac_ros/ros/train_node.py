@@ -23,7 +23,7 @@ from visualization_msgs.msg import MarkerArray
 from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import SacRosError
-from sac_ros.robot.urdf_writer import description_of
+from sac_ros.robot.urdf_writer import robot_description
 from sac_ros.ros import conversions as messages
 from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
@@ -60,7 +60,7 @@ class TrainNode(Node):
         self._arm_env = env if isinstance(env, ArmEnv) else None
         if self._arm_env is not None:
             self._drawing = ArmMarkers(self._arm_env.arm)
-            self._description.publish(String(data=description_of(self._arm_env.arm.robot)))
+            self._description.publish(String(data=robot_description(self._arm_env.arm.robot)))
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_service(Trigger, '~/save', self._on_save)
         self.create_service(Trigger, '~/export', self._on_export)
@@ -77,9 +77,9 @@ class TrainNode(Node):
     def _show_arm(self, env: ArmEnv) -> None:
         arm, stamp = env.arm, self.get_clock().now().to_msg()
         self._states.publish(arm_state(arm, stamp))
-        value, entropy = self.trainer.assess()
+        value, entropy = self.trainer.evaluate_state()
         text = '' if math.isnan(value) else f'Q {value:.2f}  entropy {entropy:.2f}'
-        goal = {**env.task.told(), 'goal': env.goal}
+        goal = {**env.task.goal_observation(), 'goal': env.goal}
         self._markers.publish(self._drawing.draw(goal, text, stamp))
         self._load.publish(Float64MultiArray(data=relative_torque(arm).tolist()))
         for name, figure in (('state_value', value), ('state_entropy', entropy)):

@@ -19,8 +19,14 @@ from sac_ros.config.training import ControllerConfig
 from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.errors import ConfigError
 from sac_ros.sac.clearance import Clearance
-from sac_ros.sac.features import SQUARE, Kinematics, apply_matrix, apply_transposed, rotation_error
-from sac_ros.spec import BarredInterval, Chain, PolicySpec
+from sac_ros.sac.features import (
+    SQUARE,
+    TipKinematics,
+    apply_matrix,
+    apply_transposed,
+    rotation_error,
+)
+from sac_ros.spec import BarredInterval, KinematicChain, PolicySpec
 
 FAR = 1e6  # [rad or m] where there is no limit
 USUAL_SPEED = math.pi  # [rad/s] for joints without a velocity limit
@@ -108,7 +114,7 @@ class BaseController(nn.Module):
     k_stiffness: Tensor
     k_arc_radius: Tensor
 
-    def __init__(self, spec: PolicySpec, chain: Chain, config: ControllerConfig) -> None:
+    def __init__(self, spec: PolicySpec, chain: KinematicChain, config: ControllerConfig) -> None:
         """Take the constants of an arm.
 
         Raises:
@@ -169,7 +175,7 @@ class BaseController(nn.Module):
         if chain.collision is not None:
             self.clearance = Clearance(chain, chain.collision, n)
 
-    def forward(self, observation: Tensor, place: Kinematics) -> Base:
+    def forward(self, observation: Tensor, place: TipKinematics) -> Base:
         """Map raw observations (B, n_obs) and their kinematics to the controller's output."""
         velocity = observation[:, self.slices['joint_velocity']]
         torque = torch.zeros_like(velocity)
@@ -187,7 +193,7 @@ class BaseController(nn.Module):
         share = authority / self.largest
         return Base((torque / self.limit).clamp(-1, 1), authority, share)
 
-    def _error(self, observation: Tensor, place: Kinematics) -> tuple[Tensor, Tensor]:
+    def _error(self, observation: Tensor, place: TipKinematics) -> tuple[Tensor, Tensor]:
         """Return the error (B, 3 or 6) [m, rad] and its size (B, 1) [m]."""
         error = observation[:, self.slices['goal']] - place.tip
         size = (error.square().sum(1, keepdim=True) + SQUARE).sqrt()
@@ -197,7 +203,7 @@ class BaseController(nn.Module):
             return torch.cat((error, turn), dim=1), size + 0.1 * angle
         return error, size
 
-    def _resolved_rate(self, observation: Tensor, place: Kinematics, error: Tensor) -> Tensor:
+    def _resolved_rate(self, observation: Tensor, place: TipKinematics, error: Tensor) -> Tensor:
         position = observation[:, self.slices['joint_position']]
         velocity = observation[:, self.slices['joint_velocity']]
         if self.turns:
@@ -255,7 +261,7 @@ class BaseController(nn.Module):
             high = torch.minimum(high, self.k_braking * (upper - position))
         return low, high
 
-    def _arc(self, position: Tensor, place: Kinematics, error: Tensor) -> Tensor:
+    def _arc(self, position: Tensor, place: TipKinematics, error: Tensor) -> Tensor:
         """Return the error (B, 3) [m] along an arc about the first joint's axis.
 
         The arc is the way round that the first joint's limits allow, and it leads around the
@@ -306,7 +312,7 @@ class BaseController(nn.Module):
             system = system - column * pivot
         return system[:, :, size]
 
-    def _impedance(self, observation: Tensor, place: Kinematics, error: Tensor) -> Tensor:
+    def _impedance(self, observation: Tensor, place: TipKinematics, error: Tensor) -> Tensor:
         velocity = observation[:, self.slices['joint_velocity']]
         reach = 0.2 * torch.tanh(error[:, :3] / 0.2)
         force = self.k_stiffness * reach
@@ -316,7 +322,7 @@ class BaseController(nn.Module):
             torque = torque + apply_matrix(place.turning_t, moment)
         return torque - self.inertia * self.k_velocity_gain * velocity
 
-    def _gravity(self, place: Kinematics) -> Tensor:
+    def _gravity(self, place: TipKinematics) -> Tensor:
         """Return the torque (B, n) [N·m] that holds the links against gravity."""
         centers = (place.frames @ self.center)[:, :, :, 0]  # (B, c, 4)
         wrench = self.beyond @ (self.mass * centers @ self.weight)  # (B, c, 6)
@@ -346,7 +352,7 @@ def _barred(intervals: Sequence[BarredInterval], n: int) -> dict[str, Tensor]:
 
 
 def make_controller(
-    spec: PolicySpec, chain: Chain | None, config: ControllerConfig
+    spec: PolicySpec, chain: KinematicChain | None, config: ControllerConfig
 ) -> BaseController | None:
     """Return the base controller of a configuration; None for the policy alone, or without arm."""
     if chain is None or config.name == 'none':

@@ -14,7 +14,7 @@ from torch import Tensor
 Bounds = dict[str, Tensor]
 
 
-def widened(bounds: Bounds, reward: Tensor, discount: Tensor, bonus: Tensor) -> Bounds:
+def expand_support(bounds: Bounds, reward: Tensor, discount: Tensor, bonus: Tensor) -> Bounds:
     """Return bounds that no backup of these transitions leaves.
 
     v = r / (1 - d) is where r + d v = v, so that the least and the largest of those will do; a
@@ -35,7 +35,7 @@ def widened(bounds: Bounds, reward: Tensor, discount: Tensor, bonus: Tensor) -> 
     }
 
 
-def ends(bounds: Bounds) -> tuple[Tensor, Tensor]:
+def support_bounds(bounds: Bounds) -> tuple[Tensor, Tensor]:
     """Return the outermost atoms (), ()."""
     bonus = bounds['bonus']
     return bounds['low'] + bonus.clamp(max=0), bounds['high'] + bonus.clamp(min=0)
@@ -43,7 +43,7 @@ def ends(bounds: Bounds) -> tuple[Tensor, Tensor]:
 
 def atoms(bounds: Bounds, n: int) -> Tensor:
     """Return n evenly spaced returns (n,)."""
-    low, high = ends(bounds)
+    low, high = support_bounds(bounds)
     return low + (high - low) * torch.linspace(0, 1, n, device=low.device)
 
 
@@ -53,21 +53,21 @@ def expectation(logits: Tensor, bounds: Bounds) -> Tensor:
     return mean
 
 
-def least(logits: Tensor, bounds: Bounds) -> Tensor:
+def min_critic_logits(logits: Tensor, bounds: Bounds) -> Tensor:
     """Return, of critics' logits (n_critics, B, n), those of the least mean (B, n)."""
     which = expectation(logits, bounds).argmin(0)
     chosen: Tensor = logits.gather(0, which[None, :, None].expand(1, *logits.shape[1:]))[0]
     return chosen
 
 
-def projected(probability: Tensor, returns: Tensor, bounds: Bounds) -> Tensor:
+def project_distribution(probability: Tensor, returns: Tensor, bounds: Bounds) -> Tensor:
     """Return probabilities (B, n) of the atoms for those of any returns (B, n).
 
     Each goes to the two atoms beside it, the nearer one taking more, which keeps the mean; returns
     out of bounds go to the outermost atom.
     """
     last = probability.shape[-1] - 1
-    low, high = ends(bounds)
+    low, high = support_bounds(bounds)
     place = ((returns - low) / (high - low).clamp(min=1e-30) * last).clamp(0, last)
     left = place.floor().clamp(max=last - 1)
     share, index = place - left, left.long()

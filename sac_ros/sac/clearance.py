@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sac_ros.sac.features import SQUARE, Kinematics
-from sac_ros.spec import Chain, CollisionSpheres
+from sac_ros.sac.features import SQUARE, TipKinematics
+from sac_ros.spec import CollisionSpheres, KinematicChain
 
 
 class Clearance(nn.Module):
@@ -27,7 +27,7 @@ class Clearance(nn.Module):
     placement: Tensor
     normal: Tensor
 
-    def __init__(self, chain: Chain, spheres: CollisionSpheres, n_joints: int) -> None:
+    def __init__(self, chain: KinematicChain, spheres: CollisionSpheres, n_joints: int) -> None:
         """Take the spheres of an arm with `n_joints` actuated joints."""
         super().__init__()
         n_links, n_spheres = len(chain.joint), len(spheres.link)
@@ -58,7 +58,7 @@ class Clearance(nn.Module):
         for name, value in values.items():
             self.register_buffer(name, value)
 
-    def forward(self, place: Kinematics) -> tuple[Tensor, Tensor]:
+    def forward(self, place: TipKinematics) -> tuple[Tensor, Tensor]:
         """Return the distance (B, 1) [m] and its gradient (B, n) [m/rad]."""
         center = place.frames.flatten(1) @ self.from_frames + self.fixed
         center = center.reshape(-1, self.pairs.shape[1], 3)  # (B, s, 3)

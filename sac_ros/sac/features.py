@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sac_ros.spec import Chain, PolicySpec
+from sac_ros.spec import KinematicChain, PolicySpec
 
 FINE = 0.1  # [m] distance at which the fine error feature saturates
 SQUARE = 1e-6  # [m^2] under roots: less than 1e-8 is dropped when the graph is exported
 BOUND = 3.0  # no feature leaves [-BOUND, BOUND], whatever a sensor says
 
 
-class Kinematics(NamedTuple):
+class TipKinematics(NamedTuple):
     """The tip in the base frame, and how it moves with the joints."""
 
     tip: Tensor  # (B, 3) [m]
@@ -44,7 +44,7 @@ class ForwardKinematics(nn.Module):
     slide: Tensor
     placement: Tensor
 
-    def __init__(self, chain: Chain, n_joints: int) -> None:
+    def __init__(self, chain: KinematicChain, n_joints: int) -> None:
         super().__init__()
         n, fixed = len(chain.joint), np.zeros((len(chain.joint) + 1, 4, 4))
         fixed[:, :3, :3], fixed[:, :3, 3], fixed[:, 3, 3] = chain.rotation, chain.translation, 1
@@ -93,7 +93,7 @@ class ForwardKinematics(nn.Module):
         tip: Tensor = (self.frames(position)[:, -1] @ self.end)[:, :3, 3]
         return tip
 
-    def forward(self, position: Tensor) -> Kinematics:
+    def forward(self, position: Tensor) -> TipKinematics:
         """Map joint positions (B, n) [rad] to the tip and its Jacobian."""
         frames = self.frames(position)
         tip_frame = frames[:, -1] @ self.end
@@ -104,7 +104,7 @@ class ForwardKinematics(nn.Module):
             moment = (1 - self.slide) * moment + self.slide * axis
             axis = (1 - self.slide) * axis
         velocity = moment + torch.linalg.cross(axis, tip[:, None])
-        return Kinematics(
+        return TipKinematics(
             tip, tip_frame[:, :3, :3], self.of_joints(velocity), self.of_joints(axis),
             torch.cat((axis, moment), dim=2), frames,
         )  # fmt: skip
@@ -128,7 +128,7 @@ class Features(nn.Module):
     half_range: Tensor
     speed: Tensor
 
-    def __init__(self, spec: PolicySpec, chain: Chain | None) -> None:
+    def __init__(self, spec: PolicySpec, chain: KinematicChain | None) -> None:
         super().__init__()
         self.slices, n = spec.slices(), spec.n_action
         joints = {'joint_position', 'joint_velocity', 'previous_action'}
@@ -156,14 +156,14 @@ class Features(nn.Module):
         self.others = [name for name in extra if name not in joints | set(known)]
         self.size = 5 * n + 6 + sum(size for name, size in extra.items() if name not in joints)
 
-    def place(self, observation: Tensor) -> Kinematics | None:
+    def place(self, observation: Tensor) -> TipKinematics | None:
         """Return the kinematics at raw observations (B, n_obs), None without an arm."""
         if self.kinematics is None:
             return None
-        place: Kinematics = self.kinematics(observation[:, self.slices['joint_position']])
+        place: TipKinematics = self.kinematics(observation[:, self.slices['joint_position']])
         return place
 
-    def forward(self, observation: Tensor, place: Kinematics | None = None) -> Tensor:
+    def forward(self, observation: Tensor, place: TipKinematics | None = None) -> Tensor:
         """Map raw observations (B, n_obs) to features (B, size).
 
         Args:
@@ -210,7 +210,7 @@ def apply_transposed(matrix: Tensor, vector: Tensor) -> Tensor:
     return (vector.unsqueeze(1) @ matrix).squeeze(1)
 
 
-def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
+def _turn(quaternion: Tensor, place: TipKinematics) -> list[Tensor]:
     """Return two axes of the tip, the turn to the goal, its cosine, and torques towards it.
 
     Args:
@@ -222,7 +222,7 @@ def _turn(quaternion: Tensor, place: Kinematics) -> list[Tensor]:
     return [axes, turn, cosine, apply_matrix(place.turning_t, turn)]
 
 
-def rotation_error(quaternion: Tensor, place: Kinematics) -> Tensor:
+def rotation_error(quaternion: Tensor, place: TipKinematics) -> Tensor:
     """Return axis times 2 sin(angle / 2), (B, 3), of the rotation from the tip to a goal.
 
     That is the rotation vector for small angles, and it grows up to half a turn.
@@ -235,7 +235,7 @@ def rotation_error(quaternion: Tensor, place: Kinematics) -> Tensor:
     return turn / ((1 + cosine) / 2 + 1e-6).sqrt()
 
 
-def _relative_turn(quaternion: Tensor, place: Kinematics) -> tuple[Tensor, Tensor]:
+def _relative_turn(quaternion: Tensor, place: TipKinematics) -> tuple[Tensor, Tensor]:
     """Return axis times sine (B, 3) and cosine (B, 1) of the rotation E = R_goal R_tip^T."""
     x, y, z, w = F.normalize(quaternion, dim=1, eps=1e-6).unbind(1)
     goal = torch.stack(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from sac_ros.sac.features import ForwardKinematics
-from sac_ros.spec import Chain, PolicySpec, Transition
+from sac_ros.spec import KinematicChain, PolicySpec, Transition
 from sac_ros.tasks.reach import ReachTask
 
 NEAREST, FARTHEST = 0.01, 0.3  # [m] spread of goals about the tip
@@ -25,15 +25,17 @@ class Hindsight:
     from 1 cm to 30 cm, so that being close to a goal is practised long before it is reached.
     """
 
-    def __init__(self, task: ReachTask, spec: PolicySpec, chain: Chain, share: float) -> None:
+    def __init__(
+        self, task: ReachTask, spec: PolicySpec, chain: KinematicChain, share: float
+    ) -> None:
         self._task, self._share = task, share
         self._kinematics = ForwardKinematics(chain, spec.n_action)
         slices = spec.slices()
         self._goal, self._position = slices['goal'], slices['joint_position']
 
     @classmethod
-    def of(
-        cls, task: object, spec: PolicySpec, chain: Chain | None, share: float
+    def for_task(
+        cls, task: object, spec: PolicySpec, chain: KinematicChain | None, share: float
     ) -> Hindsight | None:
         """Return it where the distance to a point alone decides what a motion is worth."""
         if share == 0 or chain is None or not isinstance(task, ReachTask):
@@ -56,15 +58,15 @@ class Hindsight:
         kind = rng.random((n, 1))
         new = np.where(kind < self._share / 2, about, old[rng.permutation(n)])
         new = np.where(kind < self._share, new, old)
-        observation, following = batch.observation.copy(), batch.next_observation.copy()
+        observation, next_observation = batch.observation.copy(), batch.next_observation.copy()
         observation[:, self._goal] += new - old
-        following[:, self._goal] = new
+        next_observation[:, self._goal] = new
         gain = self._worth(tip - new) - self._worth(tip - old)
         return batch._replace(
             observation=observation,
-            next_observation=following,
+            next_observation=next_observation,
             reward=(batch.reward + gain).astype(np.float32),
         )
 
     def _worth(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._task.worth(np.linalg.norm(error, axis=1))
+        return self._task.reward_from_distance(np.linalg.norm(error, axis=1))

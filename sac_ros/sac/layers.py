@@ -87,7 +87,7 @@ class Normalizer(nn.Module):
         }
 
 
-def keep_mask(uniform: Tensor, width: int, rate: float) -> Tensor:
+def dropout_mask(uniform: Tensor, width: int, rate: float) -> Tensor:
     """Return dropout's mask (n_critics, B, width) with 1 / (1 - rate) where a unit is kept.
 
     Args:

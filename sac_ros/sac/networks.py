@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sac_ros.config.training import SACConfig
 from sac_ros.sac.base_controller import BaseController, with_base
 from sac_ros.sac.features import Features
-from sac_ros.sac.layers import BatchRenorm, LayerNorm, Moments, Normalizer, keep_mask
+from sac_ros.sac.layers import BatchRenorm, LayerNorm, Moments, Normalizer, dropout_mask
 from sac_ros.spec import PolicySpec
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
@@ -124,7 +124,7 @@ class Critics(nn.Module):
             x = self._batch_normalized(x, i, moments)
             x = x @ self.weights[i] + self.biases[i]
             if self.dropout and uniform is not None:
-                x = x * keep_mask(uniform[i], x.shape[-1], self.dropout)
+                x = x * dropout_mask(uniform[i], x.shape[-1], self.dropout)
             if len(self.layer_norms):
                 x = self.layer_norms[i](x)
             x = F.relu(x)

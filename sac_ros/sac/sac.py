@@ -17,11 +17,11 @@ from sac_ros.config.training import SACConfig
 from sac_ros.sac import categorical
 from sac_ros.sac.adam import AdamState, Parameters, adam_state, adam_step
 from sac_ros.sac.base_controller import Base, BaseController, entropy_weight, with_base
-from sac_ros.sac.features import Features, Kinematics
+from sac_ros.sac.features import Features, TipKinematics
 from sac_ros.sac.layers import Moments, Normalizer
 from sac_ros.sac.networks import Actor, Critics, Policy, sample_action
-from sac_ros.sac.state import LearnerState, Noise, Running, Step
-from sac_ros.spec import Chain, PolicySpec, Transition
+from sac_ros.sac.state import CriticInputs, LearnerState, Noise, RunningStats
+from sac_ros.spec import KinematicChain, PolicySpec, Transition
 
 Metrics = dict[str, Tensor]
 
@@ -32,7 +32,7 @@ class SAC:
     def __init__(
         self,
         spec: PolicySpec,
-        chain: Chain | None,
+        chain: KinematicChain | None,
         config: SACConfig,
         controller: BaseController | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class SAC:
         self.features.to(device)
         if self.controller is not None:
             self.controller.to(device)
-        of_actor = {name: value.detach() for name, value in actor.named_parameters()}
+        actor_params = {name: value.detach() for name, value in actor.named_parameters()}
         of_critics = {name: value.detach() for name, value in critics.named_parameters()}
         target = {k: v.clone() for k, v in of_critics.items()} if self._has_target else {}
         temperature = {
@@ -63,15 +63,15 @@ class SAC:
             normalizer = Normalizer(self.features.size).to(device)
             observed = dict(normalizer.named_buffers())
         return LearnerState(
-            of_actor,
-            {k: v.clone() for k, v in of_actor.items() if self.config.actor_average < 1},
+            actor_params,
+            {k: v.clone() for k, v in actor_params.items() if self.config.actor_average < 1},
             of_critics,
             target,
             temperature,
-            adam_state(of_actor),
+            adam_state(actor_params),
             adam_state(of_critics),
             adam_state(temperature),
-            Running(observed, dict(actor.named_buffers()), dict(critics.named_buffers())),
+            RunningStats(observed, dict(actor.named_buffers()), dict(critics.named_buffers())),
         )
 
     def noise(self, draw: torch.Generator) -> Noise:
@@ -114,10 +114,10 @@ class SAC:
         gradient, (actor_loss, (entropy, running)) = grad_and_value(self.actor_loss, has_aux=True)(
             state.actor, state, step, alpha, noise
         )
-        actor, actor_adam = self._descend(state.actor, gradient, state.actor_adam)
+        actor, actor_adam = self._adam_step(state.actor, gradient, state.actor_adam)
 
         gradient, alpha_loss = grad_and_value(self.temperature_loss)(state.temperature, entropy)
-        temperature, temperature_adam = self._descend(
+        temperature, temperature_adam = self._adam_step(
             state.temperature, gradient, state.temperature_adam
         )
         state = state._replace(
@@ -147,12 +147,12 @@ class SAC:
 
     def _critic_step(
         self, state: LearnerState, batch: Transition, noise: Noise, discount: Tensor | None
-    ) -> tuple[LearnerState, Metrics, Step]:
-        observed, step = self._seen(state, batch, noise, discount)
+    ) -> tuple[LearnerState, Metrics, CriticInputs]:
+        observed, step = self._prepare_batch(state, batch, noise, discount)
         gradient, (critic_loss, (q, moments)) = grad_and_value(self.critic_loss, has_aux=True)(
             state.critic, state, step, noise
         )
-        critic, critic_adam = self._descend(state.critic, gradient, state.critic_adam)
+        critic, critic_adam = self._adam_step(state.critic, gradient, state.critic_adam)
         tau = self.config.tau
         new = state._replace(
             critic=critic,
@@ -164,9 +164,9 @@ class SAC:
         )
         return new, {'critic_loss': critic_loss, 'q': q.mean()}, step
 
-    def _seen(
+    def _prepare_batch(
         self, state: LearnerState, batch: Transition, noise: Noise, discount: Tensor | None
-    ) -> tuple[Moments, Step]:
+    ) -> tuple[Moments, CriticInputs]:
         observations = torch.cat((batch.observation, batch.next_observation))
         place = self.features.place(observations)
         both = self.features(observations, place)
@@ -181,13 +181,13 @@ class SAC:
         sample, log_prob = sample_action(mean, log_std, noise.next_action)
         now, later = (None, None) if base is None else base.halves()
         discount = (self.config.gamma if discount is None else discount) * (1 - batch.terminated)
-        return observed, Step(
+        return observed, CriticInputs(
             features, batch.action, batch.reward, discount, next_features,
             with_base(later, sample), entropy_weight(later, log_prob) * log_prob, now,
         )  # fmt: skip
 
     def critic_loss(
-        self, critic: Parameters, state: LearnerState, step: Step, noise: Noise
+        self, critic: Parameters, state: LearnerState, step: CriticInputs, noise: Noise
     ) -> tuple[Tensor, tuple[Tensor, Moments]]:
         """Return sum_i mean (Q_i(s, a) - y)^2 / 2, Q (n_critics, B) and new running moments.
 
@@ -200,7 +200,9 @@ class SAC:
         running: Moments = state.running.critic
         if self.config.n_atoms:
             bonus = -alpha * step.next_log_prob.mean()
-            running = running | categorical.widened(running, step.reward, step.discount, bonus)
+            running = running | categorical.expand_support(
+                running, step.reward, step.discount, bonus
+            )
         if not self._has_target:
             moments: Moments = {}
             both = self._outputs(
@@ -226,27 +228,37 @@ class SAC:
         return 0.5 * (now - y).square().mean(dim=1).sum(), (now, running)
 
     def categorical_loss(
-        self, logits: Tensor, next_logits: Tensor, step: Step, alpha: Tensor, bounds: Moments
+        self,
+        logits: Tensor,
+        next_logits: Tensor,
+        step: CriticInputs,
+        alpha: Tensor,
+        bounds: Moments,
     ) -> Tensor:
         """Return sum_i mean H(y, Z_i(s, a)), y = r + discount (Z'(s', a') - alpha log pi(a'|s')).
 
         Z' is the return as the critic of the least mean sees it.
         """
-        least = categorical.least(next_logits, bounds)
+        least = categorical.min_critic_logits(next_logits, bounds)
         returns = categorical.atoms(bounds, least.shape[-1])
         soft_return = returns - (alpha * step.next_log_prob)[:, None]
         y = step.reward[:, None] + step.discount[:, None] * soft_return
-        target = categorical.projected(least.softmax(-1), y, bounds)
+        target = categorical.project_distribution(least.softmax(-1), y, bounds)
         return categorical.cross_entropy(logits, target).mean(dim=1).sum()
 
-    def soft_target(self, next_q: Tensor, step: Step, alpha: Tensor) -> Tensor:
+    def soft_target(self, next_q: Tensor, step: CriticInputs, alpha: Tensor) -> Tensor:
         """Return y = r + discount (min_i Q'_i(s', a') - alpha log pi(a'|s')), (B,)."""
         soft_value = next_q.amin(dim=0) - alpha * step.next_log_prob
         y: Tensor = step.reward + step.discount * soft_value
         return y
 
     def actor_loss(
-        self, actor: Parameters, state: LearnerState, step: Step, alpha: Tensor, noise: Noise
+        self,
+        actor: Parameters,
+        state: LearnerState,
+        step: CriticInputs,
+        alpha: Tensor,
+        noise: Noise,
     ) -> tuple[Tensor, tuple[Tensor, Moments]]:
         """Return mean (alpha log pi(a|s) - Q(s, a)), a ~ pi, the entropy and running moments.
 
@@ -294,7 +306,7 @@ class SAC:
                 to draw one of the current actor, with gSDE (hidden, n_act).
         """
         features = self._features(state, observation)
-        actor = self._deployed(state) if noise is None else state.actor
+        actor = self._eval_actor(state) if noise is None else state.actor
         acting = (actor, state.running.actor)
         if self.config.exploration == 'gsde':
             mean, _ = functional_call(self._actor, acting, (features, noise))
@@ -314,7 +326,7 @@ class SAC:
         """Return the base controller's output at raw observations (B, n_obs); None without one."""
         return self._base(observation, self.features.place(observation))
 
-    def assess(
+    def evaluate_state(
         self, state: LearnerState, observation: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return what the learner thinks of one situation, for people who watch.
@@ -345,7 +357,7 @@ class SAC:
     def policy(self, state: LearnerState) -> Policy:
         """Return the deterministic policy of a state, on the CPU, for export."""
         actor = self._new_actor()
-        actor.load_state_dict(self._deployed(state) | state.running.actor)
+        actor.load_state_dict(self._eval_actor(state) | state.running.actor)
         normalizer = None
         if state.running.observation:
             normalizer = Normalizer(self.features.size)
@@ -354,13 +366,13 @@ class SAC:
         features = Features(self.spec, self.chain)
         return Policy(self.spec, features, normalizer, actor, controller).eval()
 
-    def _base(self, observation: Tensor, place: Kinematics | None) -> Base | None:
+    def _base(self, observation: Tensor, place: TipKinematics | None) -> Base | None:
         if self.controller is None or place is None:
             return None
         base: Base = self.controller(observation, place)
         return base
 
-    def _deployed(self, state: LearnerState) -> Parameters:
+    def _eval_actor(self, state: LearnerState) -> Parameters:
         return state.average_actor or state.actor
 
     def _new_actor(self) -> Actor:
@@ -396,7 +408,7 @@ class SAC:
         out: Tensor = functional_call(self._critics, critic, (features, action, uniform, moments))
         return out
 
-    def _descend(
+    def _adam_step(
         self, parameters: Parameters, gradient: Parameters, state: AdamState
     ) -> tuple[Parameters, AdamState]:
         config = self.config

@@ -11,7 +11,7 @@ from sac_ros.sac.base_controller import Base
 from sac_ros.sac.layers import Moments
 
 
-class Running(NamedTuple):
+class RunningStats(NamedTuple):
     """Running moments of what is normalised; empty where nothing is."""
 
     observation: Moments
@@ -31,7 +31,7 @@ class LearnerState(NamedTuple):
     actor_adam: AdamState
     critic_adam: AdamState
     temperature_adam: AdamState
-    running: Running
+    running: RunningStats
 
 
 class Noise(NamedTuple):
@@ -48,7 +48,7 @@ class Noise(NamedTuple):
         return Noise(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
 
-class Step(NamedTuple):
+class CriticInputs(NamedTuple):
     """A batch as the networks see it."""
 
     features: Tensor  # (B, n_features)

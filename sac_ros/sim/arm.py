@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sac_ros.config.training import ArmConfig
 from sac_ros.robot.kinematics import tip_body
-from sac_ros.robot.loader import Robot, robot_of
+from sac_ros.robot.loader import Robot, robot_from_config
 from sac_ros.robot.mimic import place_mimics
 from sac_ros.sim.model import compile_model
 
@@ -28,7 +28,7 @@ class SimArm:
             ModelError: the robot file cannot be used.
         """
         self.config = config
-        self.robot = robot or robot_of(config)
+        self.robot = robot or robot_from_config(config)
         self.model = model or compile_model(self.robot, config)
         self.data = mujoco.MjData(self.model)
         self.timestep = config.timestep
@@ -40,7 +40,7 @@ class SimArm:
         self._tip, self._site = tip_body(self.model, self.robot.tip, self.robot.path)
         mujoco.mj_forward(self.model, self.data)
 
-    def twin(self) -> SimArm:
+    def clone(self) -> SimArm:
         """Return an arm of the same compiled model in a state of its own."""
         return SimArm(self.config, self.robot, self.model)
 
@@ -125,7 +125,7 @@ class SimArm:
     def randomise(self, rng: np.random.Generator) -> None:
         """Become another specimen of the robot; this one is always as described."""
 
-    def sense(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def read_sensors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return positions (n,) [rad] and velocities (n,) [rad/s] as the robot's sensors do."""
         return self.position, self.velocity
 

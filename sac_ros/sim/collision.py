@@ -13,7 +13,7 @@ from sac_ros.robot.mimic import place_mimics
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.barred_intervals import barred_intervals
 from sac_ros.sim.contact_postures import TABLE, ContactPostures, links_of, try_postures
-from sac_ros.spec import Chain, CollisionSpheres
+from sac_ros.spec import CollisionSpheres, KinematicChain
 
 Points = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ LEAST_RANGE, FAR = 0.06, 0.1  # [m]
 MARGIN, MARGIN_SHARE = 0.01, 0.1  # [m] kept in addition, at most; share of the usual distance
 
 
-def with_collisions(arm: SimArm) -> Chain:
+def with_collisions(arm: SimArm) -> KinematicChain:
     """Return the chain of an arm with all that a base controller needs to avoid contact."""
     postures = try_postures(arm)
     barred = barred_intervals(arm, postures)

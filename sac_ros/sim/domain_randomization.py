@@ -18,10 +18,10 @@ PAYLOAD_RADIUS = 0.03  # [m] of the ball that is the payload
 
 def make_arm(config: ArmConfig, realism: RealismConfig, robot: Robot | None = None) -> SimArm:
     """Return the arm as described, or a worse one if any realism is asked for."""
-    return WorseArm(config, realism, robot) if realism.any else SimArm(config, robot)
+    return RandomizedArm(config, realism, robot) if realism.any else SimArm(config, robot)
 
 
-class WorseArm(SimArm):
+class RandomizedArm(SimArm):
     """A simulated arm with delays, noise, lost commands and errors of its parameters.
 
     `randomise` draws another specimen. Each call of `step` sends one command.
@@ -71,7 +71,7 @@ class WorseArm(SimArm):
             super().step(self._arrived)
             self._remember()
 
-    def sense(self) -> tuple[Vector, Vector]:
+    def read_sensors(self) -> tuple[Vector, Vector]:
         """Return positions and velocities (n,) as they were a while ago, with noise."""
         while len(self._past) > 1 and self._past[1][0] <= self.time - self._delay + 1e-9:
             self._past.popleft()

@@ -22,7 +22,7 @@ BOX_COLOUR = (0.95, 0.55, 0.1, 1.0)
 TIP_COLOUR = (0.9, 0.1, 0.5, 1.0)
 
 
-class Camera:
+class OffscreenRenderer:
     """Draws an arm from one side.
 
     Raises:
@@ -41,7 +41,7 @@ class Camera:
                 f'MUJOCO_GL=egl (Debian package libegl1) or MUJOCO_GL=osmesa (libosmesa6)'
             ) from error
         self._view = mujoco.MjvCamera()
-        aim(self._view, arm)
+        frame_camera(self._view, arm)
 
     def draw(
         self, goal: NDArray[np.float64] | None = None, radius: float = 0.05
@@ -83,7 +83,7 @@ class Camera:
         self._renderer.close()
 
 
-def aim(view: mujoco.MjvCamera, arm: SimArm) -> None:
+def frame_camera(view: mujoco.MjvCamera, arm: SimArm) -> None:
     """Let a camera see the whole arm from one side."""
     view.azimuth, view.elevation = 140, -16
     if arm.robot.path == default_model():
@@ -166,7 +166,7 @@ def window(arm: SimArm) -> Iterator[Any]:
         with mujoco.viewer.launch_passive(
             arm.model, arm.data, show_left_ui=False, show_right_ui=False
         ) as viewer:
-            aim(viewer.cam, arm)
+            frame_camera(viewer.cam, arm)
             yield viewer
     finally:
         for thread in set(threading.enumerate()) - others:

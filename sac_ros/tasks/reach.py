@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import Robot
 from sac_ros.spec import ObservationField, PolicySpec
-from sac_ros.tasks.task import GOAL_RANGE, Motion, Task, Vector, arm_spec, closeness
+from sac_ros.tasks.task import GOAL_RANGE, StepResult, Task, Vector, arm_spec, closeness
 
 GOAL = ObservationField('goal', 3, 'm')
 NARROW = 0.05  # [rad] below which an angle's closeness changes most
@@ -24,7 +24,7 @@ class ReachTask(Task):
 
     fields: tuple[ObservationField, ...] = (GOAL,)
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """Draw a point that the tip reaches in a posture that touches nothing."""
         self.goal = self.sample_goal(rng)
 
@@ -36,20 +36,20 @@ class ReachTask(Task):
         """Return the goal (3,) [m]."""
         return self.goal
 
-    def reward(self, motion: Motion) -> float:
+    def reward(self, motion: StepResult) -> float:
         """Return the closeness of the tip to the goal."""
         distance = np.linalg.norm((motion.tip - self.goal)[None], axis=1)  # (1,)
-        return float(self.worth(distance)[0])
+        return float(self.reward_from_distance(distance)[0])
 
     def set_goal(self, goal: Vector) -> None:
         """Replace the goal by what `observe` would return of it."""
         self.goal = np.array(goal, np.float64)
 
-    def worth(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    def reward_from_distance(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the reward of tips at distances (...) [m] from their goals, costs not taken."""
         return closeness(distance)
 
-    def success(self, motion: Motion) -> bool:
+    def success(self, motion: StepResult) -> bool:
         """Whether the tip is within the success radius of the goal."""
         return float(np.linalg.norm(motion.tip - self.goal)) <= self.config.success_radius
 
@@ -63,7 +63,7 @@ class ReachPoseTask(ReachTask):
         'controller of the default arm reaches 80 % of poses within 2 cm and 15 degrees'
     )
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """Draw a pose that the tip takes in a posture that touches nothing."""
         posture = self.sample_posture(rng)
         self.goal, self.rotation = posture.tip, posture.rotation
@@ -82,15 +82,15 @@ class ReachPoseTask(ReachTask):
         """Return the goal (3,) [m] and its unit quaternion x, y, z, w with w >= 0."""
         return np.concatenate((self.goal, self._orientation))
 
-    def reward(self, motion: Motion) -> float:
+    def reward(self, motion: StepResult) -> float:
         """Return r = c(d) (1 + c(angle)) / 2: the orientation counts where the point is right."""
         return super().reward(motion) * (1 + _angle_closeness(self._angle(motion))) / 2
 
-    def success(self, motion: Motion) -> bool:
+    def success(self, motion: StepResult) -> bool:
         """Whether point and orientation are right."""
         return super().success(motion) and self._angle(motion) <= self.config.success_angle
 
-    def _angle(self, motion: Motion) -> float:
+    def _angle(self, motion: StepResult) -> float:
         """Return the angle [rad] between the tip and the goal."""
         cosine = (np.trace(self.rotation @ motion.rotation.T) - 1) / 2
         return math.acos(min(1.0, max(-1.0, float(cosine))))
@@ -101,7 +101,7 @@ class TrackTask(ReachTask):
 
     fields = (GOAL, ObservationField('goal_velocity', 3, 'm/s'))
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """Draw two postures; the goal is where the tip would be on the way between them."""
         self._path = self._sample_path(rng)
         step = np.linalg.norm(np.diff(self._path, axis=0), axis=1).max() * (PATH_POINTS - 1)
@@ -110,7 +110,7 @@ class TrackTask(ReachTask):
         self._phase = float(rng.uniform(0, 2 * math.pi))
         self._place()
 
-    def advance(self) -> None:
+    def after_step(self) -> None:
         """Move the goal on by one control period."""
         self._phase += self._frequency * self.control_period
         self._place()

@@ -22,7 +22,7 @@ GOAL_RANGE = 0.9  # share of each joint's range in which a posture is drawn to p
 NEAR, FAR = 0.005, 1.0  # [m] closeness changes most below NEAR and is zero from FAR on
 
 
-class Motion(NamedTuple):
+class StepResult(NamedTuple):
     """What the arm did in one control period; true values, not what sensors say."""
 
     position: Vector  # (n,) [rad]
@@ -34,10 +34,10 @@ class Motion(NamedTuple):
 
 
 class Task(ABC):
-    """Where episodes start, what the policy is told, and what a motion is worth.
+    """Initial states, observations and rewards of episodes.
 
-    A task of one's own overrides `fields`, `begin`, `observe`, `reward` and `success`, and
-    `advance` if its goal moves; see docs/tasks.md.
+    A custom task overrides `fields`, `initialize_episode`, `observe`, `reward` and `success`, and
+    `after_step` if its goal moves; see docs/tasks.md.
     """
 
     fields: tuple[ObservationField, ...] = ()  # what `observe` gives, besides the joints
@@ -53,38 +53,38 @@ class Task(ABC):
             config: the settings under `task.`.
             control_period: time between two actions [s].
         """
-        posed = robot.twin() if isinstance(robot, SimArm) else SimArm(ArmConfig(), robot)
+        posed = robot.clone() if isinstance(robot, SimArm) else SimArm(ArmConfig(), robot)
         self.robot, self.config, self.control_period = posed.robot, config, control_period
         self.goal = np.zeros(3)  # [m] what is drawn as the goal
         self._sampler = PostureSampler(posed, config.workspace_box())
         self._lower, self._upper = self.robot.joint_ranges()
 
     @abstractmethod
-    def begin(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """Draw the goal of an episode."""
 
-    def advance(self) -> None:  # noqa: B027 (most goals stand still)
+    def after_step(self) -> None:  # noqa: B027 (most goals stand still)
         """Let one control period pass; a goal that moves moves here."""
 
     @abstractmethod
     def observe(self) -> Vector:
         """Return the values of `fields`, one after the other."""
 
-    def told(self) -> dict[str, Vector]:
+    def goal_observation(self) -> dict[str, Vector]:
         """Return what `observe` gives by the names of `fields`."""
         ends = np.cumsum([field.size for field in self.fields])[:-1]
         names = (field.name for field in self.fields)
         return dict(zip(names, np.split(self.observe(), ends), strict=False))
 
     @abstractmethod
-    def reward(self, motion: Motion) -> float:
+    def reward(self, motion: StepResult) -> float:
         """Return what the motion is worth: dimensionless and in [0, 1], costs not yet taken."""
 
     @abstractmethod
-    def success(self, motion: Motion) -> bool:
+    def success(self, motion: StepResult) -> bool:
         """Whether the episode would count as a success if it ended now."""
 
-    def costs(self, motion: Motion) -> float:
+    def costs(self, motion: StepResult) -> float:
         """Return the dimensionless cost of torque and of its jumps.
 
         c = action_cost mean(a^2) + smoothness_cost mean((a - a')^2) / 4, each mean in [0, 1]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.training.acceptance_figures import PassFigures, goal_moves, measure_pass, plain
-from sac_ros.training.evaluation import Act
+from sac_ros.training.evaluation import PolicyFn
 
 FROM_REST, GOAL_TO_GOAL = 'from_rest', 'goal_to_goal'
 
@@ -67,7 +67,7 @@ class Acceptance:
 
 def measure_acceptance(
     env: ArmEnv,
-    act: Act,
+    act: PolicyFn,
     episodes: int,
     thresholds: AcceptanceThresholds | None = None,
     on_episode: Callable[[], None] = lambda: None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sac_ros.deploy.supervisor import SupervisorConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.seeds import evaluation_seed
-from sac_ros.training.evaluation import Act, Evaluation
+from sac_ros.training.evaluation import Evaluation, PolicyFn
 
 STILL_SECONDS = 0.5  # [s] at the end of an episode over which stillness is measured
 SETTLED_RADIUS = 0.02  # [m] within which the tip has reached the goal
@@ -93,7 +93,7 @@ class _Episode(NamedTuple):
 
 def measure_pass(
     env: ArmEnv,
-    act: Act,
+    act: PolicyFn,
     episodes: int,
     continued: bool = False,
     on_episode: Callable[[], None] = lambda: None,
@@ -120,7 +120,7 @@ def measure_pass(
 
 
 def _run_episode(
-    env: ArmEnv, act: Act, observation: NDArray[np.float32]
+    env: ArmEnv, act: PolicyFn, observation: NDArray[np.float32]
 ) -> tuple[_Episode, NDArray[np.float32]]:
     """Run an episode to its end; return its measurements and the last observation."""
     getattr(act, 'reset', lambda: None)()

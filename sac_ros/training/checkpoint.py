@@ -142,7 +142,7 @@ def _read(path: Path, only: str = '') -> dict[str, NDArray[Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f'{path} is not readable: {error.strerror}') from error
-    sealed = _is_sealed(path, content)
+    append_checksum = _is_sealed(path, content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = [f'{only}.npy'] if only else archive.namelist()
@@ -151,7 +151,7 @@ def _read(path: Path, only: str = '') -> dict[str, NDArray[Any]]:
         raise CheckpointError(
             f'{path} is not a readable checkpoint: {error or type(error).__name__}'
         ) from error
-    if not sealed and _notes(path, arrays)['format_version'] != FORMAT_WITHOUT_DIGEST:
+    if not append_checksum and _notes(path, arrays)['format_version'] != FORMAT_WITHOUT_DIGEST:
         raise CheckpointError(f'{path} is not whole: it lacks its digest; {_RESTORE}')
     return arrays
 

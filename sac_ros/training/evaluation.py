@@ -17,7 +17,7 @@ from sac_ros.spec import PolicySpec
 EVALUATION_STEPS = 1_000  # actions per episode where the environment says no limit
 logger = logging.getLogger(__name__)
 
-Act = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+PolicyFn = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Evaluation(NamedTuple):
@@ -30,7 +30,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    env: gymnasium.Env[Any, Any], act: Act, episodes: int, continued: bool = False
+    env: gymnasium.Env[Any, Any], act: PolicyFn, episodes: int, continued: bool = False
 ) -> Evaluation:
     """Run episodes with the actions (n_act,) in [-1, 1] that `act` gives to observations.
 
@@ -75,7 +75,7 @@ def evaluate(
     )
 
 
-def onnx_action(policy: OnnxPolicy, spec: PolicySpec) -> Act:
+def onnx_action(policy: OnnxPolicy, spec: PolicySpec) -> PolicyFn:
     """Return the normalised action of an exported policy, for environments that take those."""
     limit, offset = np.array(spec.torque_limit), np.array(spec.torque_offset)
 

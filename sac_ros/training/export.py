@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sac_ros.deploy.onnx_policy import GOLDEN_KEY, INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
-from sac_ros.deploy.policy_file import sealed
+from sac_ros.deploy.policy_file import append_checksum
 from sac_ros.errors import ExportError
 from sac_ros.filesystem import write_atomically
 from sac_ros.sac.networks import Policy
@@ -51,7 +51,7 @@ def export_policy(
         GOLDEN_KEY: _golden(policy, spec),
     }
     onnx.helper.set_model_props(model, metadata)
-    write_atomically(path, sealed(model.SerializeToString()))
+    write_atomically(path, append_checksum(model.SerializeToString()))
     return parity
 
 
@@ -74,7 +74,7 @@ def to_graph(
     return model, parity
 
 
-def trial_observations(spec: PolicySpec, rng: np.random.Generator) -> NDArray[np.float32]:
+def probe_observations(spec: PolicySpec, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return random and extreme observations (n, n_obs) in the spec's own units.
 
     Extreme are: every joint at a limit, speeds of twice the limit, goals 10 m away.
@@ -100,7 +100,7 @@ def golden_json(observation: NDArray[np.float32], torque: NDArray[np.float32]) -
 
 
 def _golden(policy: Policy, spec: PolicySpec) -> str:
-    trials = trial_observations(spec, np.random.default_rng(1))
+    trials = probe_observations(spec, np.random.default_rng(1))
     observations = np.concatenate((trials[:N_GOLDEN], trials[-N_GOLDEN:]))
     with torch.no_grad():
         return golden_json(observations, policy(torch.from_numpy(observations)).numpy())
@@ -109,7 +109,7 @@ def _golden(policy: Policy, spec: PolicySpec) -> str:
 def _parity(
     policy: Policy, spec: PolicySpec, model: bytes, replayed: NDArray[np.float32]
 ) -> float:
-    trials = trial_observations(spec, np.random.default_rng(0))
+    trials = probe_observations(spec, np.random.default_rng(0))
     observations = np.concatenate((trials, replayed.reshape(-1, spec.n_observation)))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

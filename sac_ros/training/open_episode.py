@@ -75,8 +75,8 @@ def retrace(
         if not np.array_equal(observation, before):
             return None
         before_step()
-        following, _, terminated, truncated, _ = env.step(action)
-        observation = np.asarray(following, np.float32)
+        next_observation, _, terminated, truncated, _ = env.step(action)
+        observation = np.asarray(next_observation, np.float32)
         if terminated or truncated or not np.array_equal(observation, after):
             return None
     return observation

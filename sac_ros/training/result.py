@@ -120,7 +120,7 @@ def write_acceptance(path: Path, acceptance: Acceptance, **more: object) -> None
 
 def reachable_goal(env: ArmEnv) -> tuple[float, ...]:
     """Return the goal of the present episode: a point, or a pose with quaternion x, y, z, w."""
-    told = env.task.told()
+    told = env.task.goal_observation()
     parts = [told[name] for name in ('goal', 'goal_orientation') if name in told]
     return tuple(round(float(value), 3) for part in parts for value in part)
 

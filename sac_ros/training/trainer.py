@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from sac_ros.config.base import flatten
 from sac_ros.config.training import ARM_ENV, TrainConfig
-from sac_ros.envs.arm_env import ArmEnv, make_env, make_problem
+from sac_ros.envs.arm_env import ArmEnv, make_env, make_env_bundle
 from sac_ros.envs.gym_loader import env_name
 from sac_ros.errors import CheckpointError, ConfigError, EnvError, SpecMismatch
 from sac_ros.filesystem import read_json_lines, write_atomically, writing
-from sac_ros.replay import Mixture, ReplayReader, ReplayWriter, Sampler
-from sac_ros.replay.resumable import Experience
+from sac_ros.replay import MixedSampler, ReplayReader, ReplayWriter, Sampler
+from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.sac.base_controller import make_controller
 from sac_ros.sac.exploration import Exploration
 from sac_ros.sac.hindsight import Hindsight
@@ -50,7 +50,7 @@ from sac_ros.training.training_log import TrainingLog
 if TYPE_CHECKING:
     from sac_ros.accel.compiler import Compiler
 
-RECENT = 20  # episodes that the running figures average over
+EPISODE_WINDOW = 20  # episodes that the running figures average over
 RATE_SECONDS = 20.0  # [s] that rates are taken over
 LOG_STEPS = 250  # environment steps between two rows of the TensorBoard log
 SAVE_SECONDS = 60.0  # [s] at most between two checkpoints
@@ -58,7 +58,7 @@ MAX_RETRACED = 100_000  # actions of an episode in a checkpoint; a longer one is
 logger = logging.getLogger(__name__)
 
 
-class Progress(NamedTuple):
+class TrainingProgress(NamedTuple):
     """What a person wants to see of a run while it goes on."""
 
     step: int
@@ -109,10 +109,10 @@ class Trainer:
             config = dataclasses.replace(config, env=name)
         self.config = config
         self.run_dir = Path(config.run_dir)
-        self.env, self.spec, chain = make_problem(config, env)
+        self.env, self.spec, chain = make_env_bundle(config, env)
         self._is_arm = isinstance(self.env, ArmEnv)
         task = getattr(self.env, 'task', None)
-        self._hindsight = Hindsight.of(task, self.spec, chain, config.hindsight)
+        self._hindsight = Hindsight.for_task(task, self.spec, chain, config.hindsight)
         if self._hindsight is not None and config.sac.n_step > 1:
             raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
         self.eval_env = self.env
@@ -133,17 +133,19 @@ class Trainer:
         self._prior = ReplayReader(config.prior, self.spec) if config.prior else None
         self.step, self.episodes, self.updates = 0, 0, 0
         self.evaluation: Evaluation | None = None
-        self._returns: deque[float] = deque(maxlen=RECENT)
-        self._successes: deque[float] = deque(maxlen=RECENT)
+        self._returns: deque[float] = deque(maxlen=EPISODE_WINDOW)
+        self._successes: deque[float] = deque(maxlen=EPISODE_WINDOW)
         self._metrics: dict[str, torch.Tensor] = {}
         self._cursor, self._in_episode, self._return = 0, False, 0.0
         self._actions: list[NDArray[np.float32]] = []  # of the episode under way
         self._resumed: OpenEpisode | None = None  # to be continued
-        self._left: NDArray[np.float32] | None = None  # what an arm saw as its last episode ended
+        self._last_final_observation: NDArray[np.float32] | None = (
+            None  # what an arm saw as its last episode ended
+        )
         self._stop = self._pause = self._evaluation_due = False
         self._observation: NDArray[np.float32] | None = None
         # Of its own, so that watching changes nothing.
-        self._assess_noise = torch.randn(
+        self._evaluate_state_noise = torch.randn(
             (64, self.spec.n_action), generator=torch.Generator().manual_seed(0)
         )
         self._resume()
@@ -191,13 +193,13 @@ class Trainer:
             self.run_dir.mkdir(parents=True, exist_ok=True)
         self._log = TrainingLog(self.config)
         self._started = time.monotonic()
-        self._marks: deque[tuple[float, int]] = deque([(self._started, self.step)])
+        self._rate_samples: deque[tuple[float, int]] = deque([(self._started, self.step)])
         with self._open_replay() as replay:
-            self._experience = Experience(replay, self._cursor)
+            self._experience = ResumableReplay(replay, self._cursor)
             self._sampler: Sampler = self._experience
             if self._prior is not None:
                 share = self.config.prior_share
-                self._sampler = Mixture([(self._experience, 1 - share), (self._prior, share)])
+                self._sampler = MixedSampler([(self._experience, 1 - share), (self._prior, share)])
             self._rows = torch.empty(self.config.sac.batch_size, replay.words)
             try:
                 self._collect(on_step)
@@ -206,17 +208,17 @@ class Trainer:
             self.save()
         return self.step >= self.config.steps
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingProgress:
         """Return where the run stands; rates are those of the last seconds."""
         now = time.monotonic()
-        self._marks.append((now, self.step))
-        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_SECONDS:
-            self._marks.popleft()
-        before, step = self._marks[0]
+        self._rate_samples.append((now, self.step))
+        while len(self._rate_samples) > 2 and now - self._rate_samples[0][0] > RATE_SECONDS:
+            self._rate_samples.popleft()
+        before, step = self._rate_samples[0]
         rate = (self.step - step) / (now - before) if now > before else 0.0
         learning = self.step > self.config.learning_starts
         metrics = {name: float(value) for name, value in self._metrics.items()}
-        return Progress(
+        return TrainingProgress(
             self.step,
             self.config.steps,
             float(np.mean(self._returns)) if self._returns else np.nan,
@@ -243,13 +245,13 @@ class Trainer:
         return measure_pass(self.eval_env, self._mean_action, episodes)
 
     @torch.no_grad()
-    def assess(self) -> tuple[float, float]:
+    def evaluate_state(self) -> tuple[float, float]:
         """Return value and entropy [nat] at the last observation; NaN before the first."""
         if self._observation is None:
             return math.nan, math.nan
         row = torch.from_numpy(self._observation).to(self.config.device).unsqueeze(0)
-        noise = self._assess_noise.to(self.config.device)
-        q, entropy = self.sac.assess(self.state, row, noise)
+        noise = self._evaluate_state_noise.to(self.config.device)
+        q, entropy = self.sac.evaluate_state(self.state, row, noise)
         return float(q), float(entropy)
 
     def check_export(self) -> None:
@@ -292,7 +294,9 @@ class Trainer:
             'torch_rng': self._torch_rng.get_state().tolist(),
             'returns': list(self._returns),
             'successes': list(self._successes),
-            'left': None if self._left is None else self._left.tolist(),
+            'left': None
+            if self._last_final_observation is None
+            else self._last_final_observation.tolist(),
         }
         save_checkpoint(self.checkpoint, self.state, notes)
         self._saved = time.monotonic()
@@ -304,7 +308,7 @@ class Trainer:
             there = PolicySpec.from_json(load_notes(self.checkpoint)['spec'])
         except (KeyError, TypeError, SpecMismatch) as error:
             raise CheckpointError(f'{self.checkpoint} has no specification: {error}') from error
-        self.spec.check_same(there, 'this run', f'checkpoint {self.checkpoint}')
+        self.spec.require_equal(there, 'this run', f'checkpoint {self.checkpoint}')
         self.state, notes = load_checkpoint(self.checkpoint, self.state)
         try:
             self._restore(notes)
@@ -318,14 +322,14 @@ class Trainer:
         self._cursor, self.updates = count_from(notes, 'cursor'), count_from(notes, 'updates')
         self._numpy_rng.bit_generator.state = notes['numpy_rng']
         self._torch_rng.set_state(torch.tensor(notes['torch_rng'], dtype=torch.uint8))
-        self._returns.extend(numbers_from(notes, 'returns', RECENT))
-        self._successes.extend(numbers_from(notes, 'successes', RECENT))
+        self._returns.extend(numbers_from(notes, 'returns', EPISODE_WINDOW))
+        self._successes.extend(numbers_from(notes, 'successes', EPISODE_WINDOW))
         self._evaluation_due = bool(notes.get('evaluation_due'))
         if notes.get('left') is not None:
             left = numbers_from(notes, 'left', self.spec.n_observation)
             if len(left) < self.spec.n_observation:
                 raise CheckpointError(f'left has {len(left)} numbers')
-            self._left = np.array(left, np.float32)
+            self._last_final_observation = np.array(left, np.float32)
         if notes.get('episode') is not None:
             self._resumed = OpenEpisode.from_notes(notes['episode'], self.spec.n_action)
             self._exploration.restore(self._resumed.noise)
@@ -403,8 +407,8 @@ class Trainer:
         # Seed and last observation decide an episode, so that a resumed run lives the same ones.
         seed, options = training_seed(self.config.seed, self.episodes), None
         chance = np.random.default_rng((seed, 1)).random()  # independent of what env draws
-        if self._left is not None and chance < self.config.continued:
-            options = {'observation': self._left}
+        if self._last_final_observation is not None and chance < self.config.continued:
+            options = {'observation': self._last_final_observation}
         observation, _ = self.env.reset(seed=seed, options=options)
         return np.asarray(observation, np.float32)
 
@@ -413,12 +417,12 @@ class Trainer:
         action = self._explore(observation)
         if not self._is_too_long:
             self._actions.append(action)
-        following, reward, terminated, truncated, info = self.env.step(action)
+        next_observation, reward, terminated, truncated, info = self.env.step(action)
         executed = info.get('executed_action', action)
         if info.get('invalid'):
             self._experience.break_episode()
         else:
-            transition = Transition(observation, executed, reward, terminated, following)
+            transition = Transition(observation, executed, reward, terminated, next_observation)
             self._experience.store(transition, truncated)
         self.step += 1
         self._return += float(reward)
@@ -430,13 +434,15 @@ class Trainer:
             self.episodes += 1
             self._returns.append(self._return)
             self._successes.append(float(info.get('is_success', np.nan)))
-            self._left = np.asarray(following, np.float32) if self._is_arm else None
+            self._last_final_observation = (
+                np.asarray(next_observation, np.float32) if self._is_arm else None
+            )
         if self.step % LOG_STEPS == 0:
             figures = {name: float(value) for name, value in self._metrics.items()}
             progress = self.progress()._asdict()
             self._log.progress(self.step, figures | progress)
         self._evaluation_due |= self.step % self.config.eval_every == 0
-        return np.asarray(following, np.float32)
+        return np.asarray(next_observation, np.float32)
 
     def _save_if_due(self) -> None:
         if time.monotonic() - self._saved > SAVE_SECONDS:
@@ -557,5 +563,5 @@ def _make_eval_env(
             f'{error}; this is the second environment, for evaluation: where only one can exist, '
             f'use --no-separate_eval_env'
         ) from error
-    spec.check_same(found, 'the environment', 'the one for evaluation')
+    spec.require_equal(found, 'the environment', 'the one for evaluation')
     return made

@@ -11,7 +11,7 @@ from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import EnvError
 from sac_ros.seeds import evaluation_seed
-from sac_ros.training.evaluation import Act, Evaluation
+from sac_ros.training.evaluation import Evaluation, PolicyFn
 from sac_ros.training.tensorboard import EventLog
 from sac_ros.training.video import Frames, gif
 
@@ -49,7 +49,7 @@ class TrainingLog:
         if self._config.tensorboard and values:
             self._events().scalars(step, values)
 
-    def evaluation(self, step: int, result: Evaluation, act: Act) -> None:
+    def evaluation(self, step: int, result: Evaluation, act: PolicyFn) -> None:
         """Write the figures of an evaluation and a video of its first episode."""
         if not self._config.tensorboard:
             return
@@ -73,7 +73,7 @@ class TrainingLog:
             self._log = EventLog(Path(self._config.run_dir) / 'log')
         return self._log
 
-    def _film(self, step: int, act: Act) -> None:
+    def _film(self, step: int, act: PolicyFn) -> None:
         try:
             if self._env is None:
                 self._env = ArmEnv(self._config, render_mode='rgb_array', size=(WIDTH, HEIGHT))
@@ -86,7 +86,7 @@ class TrainingLog:
         self._events().picture(step, 'eval/video', content, WIDTH, HEIGHT)
 
 
-def film(env: ArmEnv, act: Act, seed: int) -> Frames:
+def film(env: ArmEnv, act: PolicyFn, seed: int) -> Frames:
     """Run one episode and return its frames.
 
     Raises:
