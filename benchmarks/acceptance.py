@@ -31,7 +31,7 @@ import torch
 from arms import arm_config
 from numpy.typing import NDArray
 
-from sac_ros.config.training import RealismConfig, TrainConfig
+from sac_ros.config.training import RandomizationConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.filesystem import write_atomically
@@ -98,7 +98,7 @@ def measure_all(
                 arm=arm_config(arm),
                 seed=seed,
                 steps=options.steps,
-                realism=RealismConfig(preset='sim2real'),
+                randomization=RandomizationConfig(preset='sim2real'),
                 final_eval_episodes=1 if options.quick else 20,
                 eval_episodes=1 if options.quick else 20,
                 gradient_steps=1 if options.quick else TrainConfig().gradient_steps,
@@ -121,7 +121,7 @@ def measure_seed(config: TrainConfig, episodes: int) -> Figures:
     untrained = train(config)
     figures: Figures = {}
     for preset in PRESETS:
-        here = dataclasses.replace(config, realism=RealismConfig(preset=preset))
+        here = dataclasses.replace(config, randomization=RandomizationConfig(preset=preset))
         env = ArmEnv(here)
         acts: dict[str, PolicyFn] = {
             'policy': _act(run_dir / 'policy.onnx'),

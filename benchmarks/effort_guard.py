@@ -54,9 +54,9 @@ SIGNALS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV)
 MODULES = {'policy_node': 'policy_node', 'effort_guard': 'guard_node'}
 # The machine may be busy: late joint states must not end the motion before the signal does.
 SETTINGS = {'autostart': 'true', 'supervision.state_timeout': 0.2, 'supervision.healthy_time': 0.1,
-            'supervision.state_period': 0.05, 'supervision.hold_up': 0.2,
+            'supervision.state_period': 0.05, 'supervision.stall_timeout': 0.2,
             'supervision.ramp_time': 0.0}  # fmt: skip
-STOP = 0.5  # [s] for which a process is stopped, longer than hold_up
+STOP = 0.5  # [s] for which a process is stopped, longer than stall_timeout
 
 
 class Bench:

@@ -51,7 +51,7 @@ WARM_UP = 0.2  # [s] at the start of a turn, not counted
 LINGER = 0.1  # [s] for the last commands of a turn
 QUICK_LIMIT = 45.0  # [s] after the start, when --quick reports what it has
 SLEEPY = {'supervision.state_timeout': 1.0, 'supervision.state_period': 0.3,
-          'supervision.hold_up': 1.0, 'supervision.healthy_time': 0.1,
+          'supervision.stall_timeout': 1.0, 'supervision.healthy_time': 0.1,
           'supervision.ramp_time': 0.0}  # fmt: skip
 ECHO = f"""
 import sys

@@ -1,4 +1,4 @@
-"""Success of policies trained with and without realism, on robots that get worse and worse.
+"""Success of policies trained with and without randomization, on robots that get worse and worse.
 
     python benchmarks/robustness.py [--quick] [--runs DIR] [--results DIR]
 
@@ -22,7 +22,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sac_ros.config.training import ArmConfig, RealismConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.training import (
+    ArmConfig,
+    RandomizationConfig,
+    SACConfig,
+    TaskConfig,
+    TrainConfig,
+)
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.training.evaluation import evaluate, onnx_action
@@ -42,11 +48,11 @@ class Trouble(NamedTuple):
     unit: str
     levels: tuple[float, ...]
 
-    def realism(self, name: str, level: float) -> RealismConfig:
+    def randomization(self, name: str, level: float) -> RandomizationConfig:
         """Return the settings of a level."""
         if name == 'noise':
-            return RealismConfig(position_noise=level, velocity_noise=VELOCITY_NOISE * level)
-        return RealismConfig(**{name: level})
+            return RandomizationConfig(position_noise=level, velocity_noise=VELOCITY_NOISE * level)
+        return RandomizationConfig(**{name: level})
 
 
 TROUBLES = {
@@ -98,26 +104,28 @@ def measure(plan: Plan, runs: Path) -> Rates:
     The preset as a whole is a kind of trouble with the levels 0 and 1.
     """
     worse = {
-        kind: [(level, trouble.realism(kind, level)) for level in trouble.levels[:: plan.every]]
+        kind: [
+            (level, trouble.randomization(kind, level)) for level in trouble.levels[:: plan.every]
+        ]
         for kind, trouble in TROUBLES.items()
     }
-    worse['preset'] = [(0.0, RealismConfig()), (1.0, RealismConfig(preset='sim2real'))]
+    worse['preset'] = [(0.0, RandomizationConfig()), (1.0, RandomizationConfig(preset='sim2real'))]
     rates: Rates = {name: {} for name in POLICIES}
     for name in POLICIES:
         policies = [train(plan.config, name, seed, runs) for seed in range(plan.seeds)]
         for kind, levels in worse.items():
             rates[name][kind] = [
-                (level, [success(plan, policy, realism) for policy in policies])
-                for level, realism in levels
+                (level, [success(plan, policy, randomization) for policy in policies])
+                for level, randomization in levels
             ]
     return rates
 
 
 def train(config: TrainConfig, name: str, seed: int, runs: Path) -> OnnxPolicy:
     """Train one policy, or go on with its run, and return it as exported."""
-    preset = RealismConfig(preset='sim2real' if name == 'sim2real' else 'none')
+    preset = RandomizationConfig(preset='sim2real' if name == 'sim2real' else 'none')
     run = runs / f'{name}-{seed}'
-    config = dataclasses.replace(config, run_dir=str(run), realism=preset, seed=seed)
+    config = dataclasses.replace(config, run_dir=str(run), randomization=preset, seed=seed)
     trainer = Trainer(config)
     if trainer.step < config.steps or not trainer.policy_path.exists():
         trainer.run(_report)
@@ -130,16 +138,16 @@ def _report(trainer: Trainer) -> None:
         print(f'{trainer.run_dir.name}: step {trainer.step}', file=sys.stderr, flush=True)
 
 
-def success(plan: Plan, policy: OnnxPolicy, realism: RealismConfig) -> float:
+def success(plan: Plan, policy: OnnxPolicy, randomization: RandomizationConfig) -> float:
     """Return the share of episodes that end in success on a robot this much worse.
 
     It is kept beside the policy, which it belongs to as long as the file is the same.
     """
     notes = policy.path.with_name('robustness.json')
     known = json.loads(notes.read_text()) if notes.exists() else {}
-    key = json.dumps([policy.sha256, plan.episodes, dataclasses.asdict(realism.resolved())])
+    key = json.dumps([policy.sha256, plan.episodes, dataclasses.asdict(randomization.resolved())])
     if key not in known:
-        env = ArmEnv(dataclasses.replace(plan.config, realism=realism))
+        env = ArmEnv(dataclasses.replace(plan.config, randomization=randomization))
         act = onnx_action(policy, policy.spec)
         known[key] = evaluate(env, act, plan.episodes).success_rate
         fresh = notes.with_suffix('.new')

@@ -13,7 +13,7 @@ from sac_ros.config.training import LAUNCH_ARGUMENTS
 from sac_ros.envs.simulator import SimConfig
 from sac_ros.ros.launch_common import (
     LIMITS,
-    REALISM,
+    RANDOMIZATION,
     CheckedNode,
     describe_launch,
     given_arguments,
@@ -30,7 +30,7 @@ NODE = CheckedNode(
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
     arguments = [
-        REALISM,
+        RANDOMIZATION,
         *LIMITS,
         DeclareLaunchArgument(
             'goals',

@@ -12,7 +12,7 @@ from launch_ros.substitutions import FindPackageShare
 from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
 from sac_ros.ros.launch_common import (
     LIMITS,
-    REALISM,
+    RANDOMIZATION,
     CheckedNode,
     describe_launch,
     given_arguments,
@@ -38,7 +38,7 @@ NODE = CheckedNode(
 def generate_launch_description() -> LaunchDescription:
     """Describe the launch."""
     arguments = [
-        REALISM,
+        RANDOMIZATION,
         *LIMITS,
         *(
             DeclareLaunchArgument(

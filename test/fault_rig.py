@@ -31,7 +31,7 @@ def settings(long):
         'supervision.state_timeout': timeout,
         'supervision.healthy_time': 0.1,
         'supervision.ramp_time': 0.05,
-        'supervision.hold_up': 0.4,
+        'supervision.stall_timeout': 0.4,
         'guard': 'true',
         'guard_timeout': timeout,
         'autostart': 'true',

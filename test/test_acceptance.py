@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from sac_ros.config.training import RealismConfig, TaskConfig, TrainConfig
+from sac_ros.config.training import RandomizationConfig, TaskConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.training.acceptance import (
     FROM_REST,
@@ -33,7 +33,7 @@ def env_of(task='reach-point', steps=125, preset='none', **changes):
     return ArmEnv(
         TrainConfig(
             task=TaskConfig(name=task, episode_steps=steps, **changes),
-            realism=RealismConfig(preset=preset),
+            randomization=RandomizationConfig(preset=preset),
         )
     )
 

@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from real_arms import real_arm
+from real_arms import arm_config, real_arm
 
-from sac_ros.config.training import ControllerConfig, TaskConfig, TrainConfig
+from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.base_controller import make_controller, with_base
 from sac_ros.sac.clearance import Clearance
 from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sac.sac import SAC
 from sac_ros.sim.collision import with_collisions
+from sac_ros.spec import Transition
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.tasks.task import arm_spec
 from sac_ros.training.export import probe_observations
@@ -177,3 +179,17 @@ def test_inverse_kinematics_alone_reaches_goals():
             assert not terminated and not info['period'].contact, info['period']
         distances.append(np.linalg.norm(env.arm.tip_position - env.goal))
     assert np.mean(distances) < config.task.success_radius
+
+
+@pytest.mark.parametrize('arm', ['default', 'ur5'])
+def test_the_update_of_an_arm_is_one_graph(arm):
+    """Without a graph break; which code the graph becomes is tested with the compiler."""
+    config = TrainConfig(arm=arm_config(arm), sac=SACConfig(hidden=8, batch_size=4))
+    _, spec, chain = make_env_bundle(config)
+    sac = SAC(spec, chain, config.sac, make_controller(spec, chain, config.controller))
+    observation = torch.zeros(4, spec.n_observation)
+    action, number = torch.zeros(4, spec.n_action), torch.zeros(4)
+    batch = Transition(observation, action, number, number, observation)
+    noise = sac.noise(torch.Generator().manual_seed(0))
+    update = torch.compile(sac.update, backend='eager', fullgraph=True)
+    update(sac.initialize(0, 'cpu'), batch, noise, None)

@@ -1,5 +1,8 @@
 """Presets stand for values; what is given beside them replaces those."""
 
+import subprocess
+import sys
+
 import pytest
 
 from sac_ros.config.base import build, flatten, settings
@@ -16,7 +19,7 @@ def test_sac_is_the_algorithm_with_the_usual_values():
     assert (config.sac.learning_rate, config.sac.gamma, config.sac.tau) == (3e-4, 0.99, 0.005)
     assert (config.gradient_steps, config.sac.batch_size, config.sac.n_critics) == (1, 256, 2)
     assert (config.sac.normalization, config.sac.normalize_observation) == ('none', False)
-    assert (config.hindsight, config.sac.actor_average, config.sac.bf16) == (0.0, 1.0, False)
+    assert (config.her_fraction, config.sac.actor_ema_rate, config.sac.bf16) == (0.0, 1.0, False)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +63,27 @@ def test_presets_name_settings_that_exist():
         ({'sac.gama': 0.9}, r"unknown setting 'sac.gama'"),
         ({'sac.dropout': 0.1, 'sac.normalization': 'batch'}, 'set normalization to layer or none'),
         ({'sac.n_atoms': 1}, 'at least 2'),
-        ({'hindsight': 2.0}, r'hindsight.*\[0, 1\]'),
+        ({'her_fraction': 2.0}, r'her_fraction.*\[0, 1\]'),
     ],
 )
 def test_mistakes_are_named(values, says):
     with pytest.raises(ConfigError, match=says):
         build(TrainConfig, values)
     assert build(ArmConfig, {}) == ArmConfig()
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'value'),
+    [
+        ('hindsight', 'her_fraction', 0.25),
+        ('prior_share', 'offline_fraction', 0.25),
+        ('sac.actor_average', 'sac.actor_ema_rate', 0.25),
+        ('realism.payload', 'randomization.payload', 0.25),
+        ('realism.dropped', 'randomization.command_loss_probability', 0.25),
+    ],
+)
+def test_earlier_names_are_accepted(tmp_path, old, new, value):
+    assert flatten(build(TrainConfig, {old: value}))[new] == value
+    command = [sys.executable, '-m', 'sac_ros', 'inspect-robot', f'--{old}', str(value)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert f'--{old} is deprecated and will be removed: use --{new}' in done.stderr

@@ -24,8 +24,8 @@ MINE = {
     'arm.gravity_compensation': False,
     'task.name': 'reach-pose',
     'task.success_angle': 0.3,
-    'realism.preset': 'sim2real',
-    'realism.payload': 0.5,
+    'randomization.preset': 'sim2real',
+    'randomization.payload': 0.5,
     'sac.gamma': 0.9,
 }
 
@@ -50,7 +50,7 @@ def test_the_simulated_arm_is_that_of_the_run(values):
     parser = Parser()
     add_settings(parser, SimConfig)
     given = build(SimConfig, vars(parser.parse_args(sim[3:])))
-    assert (given.arm, given.realism) == (config.arm, config.realism)
+    assert (given.arm, given.randomization) == (config.arm, config.randomization)
     assert policy[1:] == ['node', 'policy', 'runs/mine']
     assert goal[1:] == ['goal', '0.25', '-0.1', '0.4', '&&', '.venv/bin/sac_ros', 'enable']
     assert launch[:2] == ['ros2', 'launch']
@@ -65,7 +65,7 @@ def test_the_launch_is_told_robot_realism_and_kind_of_goal():
         'model:=my arm.xacro',
         'joints:=left_*',
         'xacro_args:=prefix:=left_',
-        'realism:=sim2real',
+        'randomization:=sim2real',
         'goals:=pose',
     ]
 

@@ -98,8 +98,9 @@ def test_the_fallback_damps_while_joint_states_come():
 def test_a_robot_comes_through_json_and_nothing_else_does():
     assert GuardedRobot.from_json(ROBOT.to_json()) == ROBOT
     good = json.loads(ROBOT.to_json())
-    wrong = ({'order': [0, 0, 1]}, {'session': 1.5}, {'command_timeout': 0.0}, {'hold_up': 'x'},
-             {'safety': {'torque_scale': 2.0}}, {'spec': {}}, {'more': 1})  # fmt: skip
+    wrong = ({'order': [0, 0, 1]}, {'session': 1.5}, {'command_timeout': 0.0},
+             {'stall_timeout': 'x'}, {'safety': {'torque_scale': 2.0}}, {'spec': {}},
+             {'more': 1})  # fmt: skip
     for change in wrong:
         with pytest.raises(SpecMismatch):
             GuardedRobot.from_json(json.dumps(good | change))

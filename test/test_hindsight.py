@@ -87,6 +87,6 @@ def test_only_tasks_that_are_a_matter_of_distance_are_relabelled():
 
 def test_summed_rewards_are_refused(tmp_path):
     config = TrainConfig(run_dir=str(tmp_path), sac=SACConfig(n_step=3))
-    with pytest.raises(ConfigError, match='--hindsight 0'):
+    with pytest.raises(ConfigError, match='--her_fraction 0'):
         Trainer(config)
-    Trainer(dataclasses.replace(config, hindsight=0.0))
+    Trainer(dataclasses.replace(config, her_fraction=0.0))

@@ -229,7 +229,7 @@ def test_ros2_launch_deploys_against_the_simulated_arm(share, domain, policy):
     pytest.importorskip('ros2launch', reason='ros2cli is not installed: it comes with ROS 2')
     command = [sys.executable, '-u', '-c', ROS2, 'launch', 'sac_ros', 'deploy.launch.py']
     launched = Launched.__new__(Launched)
-    launched.begin([*command, f'policy:={policy}', 'realism:=sim2real'])
+    launched.begin([*command, f'policy:={policy}', 'randomization:=sim2real'])
     launched.wait_for('READY')
     launched.wait_for('tip tool0')
     os.killpg(launched.process.pid, signal.SIGINT)
@@ -322,7 +322,7 @@ def test_a_parameter_that_is_unknown_ends_the_launch(launch, tmp_path):
 def test_arguments_reach_train_node_and_the_file_gives_the_rest(launch, tmp_path):
     settings = tmp_path / 'train.yaml'
     parameters = {
-        'compile': False, 'realism.preset': 'sim2real', 'steps': 9, 'learning_starts': 2,
+        'compile': False, 'randomization.preset': 'sim2real', 'steps': 9, 'learning_starts': 2,
         'eval_every': 5, 'eval_episodes': 1, 'final_eval_episodes': 1, 'arm.tip': 'link4',
         'sac.hidden': 16, 'sac.batch_size': 8, 'video': False, 'controller.name': 'none',
     }  # fmt: skip

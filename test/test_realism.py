@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sac_ros.config.training import ArmConfig, RealismConfig, TrainConfig
+from sac_ros.config.training import ArmConfig, RandomizationConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.domain_randomization import RandomizedArm, make_arm
@@ -11,20 +11,20 @@ from sac_ros.sim.domain_randomization import RandomizedArm, make_arm
 POSTURE = np.array([0.3, 0.8, 0.9, 0.2, 0.4, 0.0])
 
 
-def specimen(seed=0, **realism):
-    arm = make_arm(ArmConfig(), RealismConfig(**realism))
+def specimen(seed=0, **randomization):
+    arm = make_arm(ArmConfig(), RandomizationConfig(**randomization))
     arm.randomise(np.random.default_rng(seed))
     arm.reset(POSTURE)
     return arm
 
 
 def test_nothing_is_worse_by_default():
-    assert type(make_arm(ArmConfig(), RealismConfig())) is SimArm
-    assert isinstance(make_arm(ArmConfig(), RealismConfig(preset='sim2real')), RandomizedArm)
+    assert type(make_arm(ArmConfig(), RandomizationConfig())) is SimArm
+    assert isinstance(make_arm(ArmConfig(), RandomizationConfig(preset='sim2real')), RandomizedArm)
 
 
 def test_a_preset_gives_way_to_what_is_given():
-    config = RealismConfig(preset='sim2real', payload=1.5).resolved()
+    config = RandomizationConfig(preset='sim2real', payload=1.5).resolved()
     assert config.payload == 1.5
     assert config.torque_error == 0.1
 
@@ -87,7 +87,7 @@ def test_a_payload_is_not_compensated():
 
 
 def test_lost_commands_leave_the_last_one_in_force():
-    arm, lost, rng = specimen(0, dropped=0.5), 0, np.random.default_rng(0)
+    arm, lost, rng = specimen(0, command_loss_probability=0.5), 0, np.random.default_rng(0)
     for _ in range(300):
         before, command = arm.applied_torque, rng.uniform(-1, 1, 6)
         arm.step(command)
@@ -98,7 +98,7 @@ def test_lost_commands_leave_the_last_one_in_force():
 
 def test_an_episode_is_decided_by_its_seed_and_rewards_are_true():
     def episode():
-        env = ArmEnv(TrainConfig(realism=RealismConfig(preset='sim2real')))
+        env = ArmEnv(TrainConfig(randomization=RandomizationConfig(preset='sim2real')))
         seen = [env.reset(seed=4)[0]]
         for _ in range(10):
             observation, reward, *_ = env.step(np.full(6, 0.1, np.float32))

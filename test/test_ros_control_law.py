@@ -60,7 +60,7 @@ class Deployed:
                 # The machine that runs the tests is busy.
                 'supervision.state_period': 0.3,
                 'supervision.state_timeout': 1.0,
-                'supervision.hold_up': 2.0,
+                'supervision.stall_timeout': 2.0,
                 'joint_states.max_lag': 0.0,  # stamps are of the slow clock
             },
         )

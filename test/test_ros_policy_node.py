@@ -210,7 +210,7 @@ sys.exit(policy_node.main(sys.argv))
 
 
 def test_a_torque_that_was_on_its_way_when_the_program_was_stopped_is_not_sent(graph, policy):
-    robot = Robot(graph, policy, '-p', 'supervision.hold_up:=0.4', program=('-c', HELD_UP))
+    robot = Robot(graph, policy, '-p', 'supervision.stall_timeout:=0.4', program=('-c', HELD_UP))
     robot.run()
     graph.spin_until(lambda: stopped(robot.process.pid), what='the stop')
     graph.spin_for(1.2)

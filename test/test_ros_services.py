@@ -57,9 +57,9 @@ def client(graph, *arguments):
 
 
 def test_a_client_that_vanishes_before_its_responses_delays_no_command(graph, policy):
-    """Each response to it blocks for 100 ms, ten of them in one thread for longer than hold_up."""
+    """Each response to it blocks for 100 ms, ten of them in one thread: above stall_timeout."""
     short = ('-p', 'supervision.state_period:=0.1', '-p', 'supervision.state_timeout:=0.5')
-    robot = Robot(graph, policy, *short, '-p', 'supervision.hold_up:=0.5')
+    robot = Robot(graph, policy, *short, '-p', 'supervision.stall_timeout:=0.5')
     robot.run()
     with client(graph, 'vanish', *DUMP):
         graph.spin_for(2.0)

@@ -60,7 +60,7 @@ def equal(one, other):
 
 PLAIN = SACConfig(
     hidden=16, batch_size=64, normalization='none', normalize_observation=False, n_atoms=0,
-    actor_average=1.0,
+    actor_ema_rate=1.0,
 )  # fmt: skip
 SMALL = dataclasses.replace(PLAIN, batch_size=32)
 
@@ -257,7 +257,7 @@ def test_critics_alone_are_what_the_whole_update_makes_of_them():
 
 
 def test_the_deployed_actor_is_the_running_mean():
-    sac = SAC(problem(), None, dataclasses.replace(SMALL, actor_average=0.25))
+    sac = SAC(problem(), None, dataclasses.replace(SMALL, actor_ema_rate=0.25))
     state, observation = sac.initialize(0), torch.randn(9, 2)
     new, _ = sac.update(state, batch(), noise(sac))
     for name, value in new.average_actor.items():

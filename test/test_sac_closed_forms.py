@@ -12,7 +12,7 @@ from sac_ros.config.training import SACConfig
 from sac_ros.sac.adam import adam_step
 from sac_ros.sac.networks import sample_action
 from sac_ros.sac.sac import SAC
-from sac_ros.sac.state import Noise, Step
+from sac_ros.sac.state import CriticInputs, Noise
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
 PLAIN = SACConfig(normalization='none', normalize_observation=False, n_atoms=0)
@@ -84,7 +84,7 @@ def test_actor_reaches_the_best_squashed_gaussian_for_the_boltzmann_density(alph
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
     actor, adam = state.actor, state.actor_adam
     zeros, temperature = torch.zeros(256, 1), torch.tensor(alpha)
-    step = Step(*[zeros] * 7)
+    step = CriticInputs(*[zeros] * 7)
     for _ in range(1500):
         noise = Noise(zeros, torch.randn(256, 1, generator=draw))
         gradient = grad(lambda a, n: sac.actor_loss(a, state, step, temperature, n)[0])(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sac_ros.config.training import ArmConfig, RealismConfig
+from sac_ros.config.training import ArmConfig, RandomizationConfig
 from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError
 
@@ -122,7 +122,7 @@ def test_timing_tells_factor_and_lateness(simulator):
 
 
 def test_it_can_be_worse_than_described():
-    config = SimConfig(realism=RealismConfig(action_latency=1.0, torque_error=0.3))
+    config = SimConfig(randomization=RandomizationConfig(action_latency=1.0, torque_error=0.3))
     worse = Simulator(config, 0.0)
     commands, applied = [], []
     for step in range(1, 101):

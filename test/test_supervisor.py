@@ -152,7 +152,7 @@ def test_being_held_up_is_not_silence(running):
     assert running.supervisor.state is State.RUN
 
 
-@pytest.mark.parametrize('first', ['check', 'good_state'])
+@pytest.mark.parametrize('first', ['check', 'on_valid_state'])
 def test_being_held_up_for_long_is_a_fault(running, first):
     """After SIGSTOP and SIGCONT: the robot has stopped by itself and must not start again."""
     running.now += 0.5

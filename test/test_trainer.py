@@ -33,7 +33,7 @@ def config(run_dir, **changes):
         controller=ControllerConfig('none'),
     )  # fmt: skip
     if changes.get('sac', HIDDEN).n_step > 1:
-        values['hindsight'] = 0.0
+        values['her_fraction'] = 0.0
     return TrainConfig(**{**values, **changes})
 
 
@@ -255,7 +255,7 @@ def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
 
 @pytest.mark.parametrize(('share', 'expected'), [(0.0, 0), (1.0, 19), (0.5, 10)])
 def test_episodes_of_an_arm_begin_as_the_last_ended_as_often_as_asked(tmp_path, share, expected):
-    trainer = Trainer(config(tmp_path, continued=share, learning_starts=200))
+    trainer = Trainer(config(tmp_path, continue_episode_fraction=share, learning_starts=200))
     trainer.run()
     packed, layout = rows(tmp_path)
     split, joints = layout.split(packed), trainer.spec.slices()['joint_position']
@@ -269,7 +269,7 @@ def test_episodes_of_an_arm_begin_as_the_last_ended_as_often_as_asked(tmp_path, 
 @pytest.mark.parametrize(('given', 'hindsight', 'atoms'), [(-1, 0, 51), (-1, 0.6, 0), (7, 0.6, 7)])
 def test_critics_have_atoms_where_there_is_no_hindsight(tmp_path, given, hindsight, atoms):
     sac = dataclasses.replace(HIDDEN, n_atoms=given)
-    trainer = Trainer(config(tmp_path, sac=sac, hindsight=hindsight))
+    trainer = Trainer(config(tmp_path, sac=sac, her_fraction=hindsight))
     assert trainer.sac.config.n_atoms == atoms
     assert trainer.state.critic['weights.2'].shape == (2, 8, atoms or 1)
 
@@ -316,7 +316,7 @@ def test_a_prior_replay_is_drawn_from_and_left_alone(tmp_path):
     before = transitions(tmp_path / 'prior')
     prior = str(tmp_path / 'prior' / 'replay')
     alone, both = (
-        Trainer(config(tmp_path / name, seed=1, steps=60, prior=path))
+        Trainer(config(tmp_path / name, seed=1, steps=60, offline_replay=path))
         for name, path in (('alone', ''), ('both', prior))
     )
     alone.run()
@@ -324,7 +324,7 @@ def test_a_prior_replay_is_drawn_from_and_left_alone(tmp_path):
     assert not same(alone.state, both.state)
     assert (transitions(tmp_path / 'prior') == before).all()
     with pytest.raises(SpecMismatch, match='replay directory'):
-        Trainer(config(tmp_path / 'other', env='Pendulum-v1', prior=prior))
+        Trainer(config(tmp_path / 'other', env='Pendulum-v1', offline_replay=prior))
 
 
 def test_progress_counts_and_evaluation_is_repeatable(tmp_path):

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sac_ros.config.base import build, settings
-from sac_ros.config.training import ARM_ENV, ArmConfig, RealismConfig, TaskConfig, TrainConfig
+from sac_ros.config.training import (
+    ARM_ENV,
+    ArmConfig,
+    RandomizationConfig,
+    TaskConfig,
+    TrainConfig,
+)
 from sac_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 
 NOT_ACCEPTED = 1
 # Settings that come from the run of a policy.
-OF_RUN = ('env', 'episode_steps', 'nan_ends_episode', 'arm.', 'task.', 'realism.')
+OF_RUN = ('env', 'episode_steps', 'nan_ends_episode', 'arm.', 'task.', 'randomization.')
 
 
 def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: Any) -> None:
@@ -64,7 +70,7 @@ def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: 
     )
     add_settings(evaluate, ArmConfig, 'arm.')
     add_settings(evaluate, TaskConfig, 'task.')
-    add_settings(evaluate, RealismConfig, 'realism.')
+    add_settings(evaluate, RandomizationConfig, 'randomization.', ('realism.',))
     evaluate.set_defaults(run=_evaluate)
 
 

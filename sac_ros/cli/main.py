@@ -21,7 +21,7 @@ from sac_ros.cli.replay import add_replay_parser
 from sac_ros.cli.report import REPORT_NAME, add_report_parser, write_report
 from sac_ros.cli.request import add_request_parsers
 from sac_ros.cli.robot import add_robot_parser
-from sac_ros.config.base import Config, Setting, build, settings
+from sac_ros.config.base import Config, Setting, build, settings, warn_renamed
 from sac_ros.config.training import TrainConfig
 from sac_ros.errors import SacRosError
 
@@ -92,7 +92,12 @@ class _Help(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=34, width=99)
 
 
-def add_settings(parser: argparse.ArgumentParser, cls: type[Config], prefix: str = '') -> None:
+def add_settings(
+    parser: argparse.ArgumentParser,
+    cls: type[Config],
+    prefix: str = '',
+    earlier: tuple[str, ...] = (),
+) -> None:
     """Add an option for every setting, one group of options per configuration class."""
     group = parser.add_argument_group((cls.__doc__ or '').splitlines()[0].rstrip('.'))
     nested = {
@@ -100,11 +105,12 @@ def add_settings(parser: argparse.ArgumentParser, cls: type[Config], prefix: str
         for name, kind in get_type_hints(cls).items()
         if isinstance(kind, type) and issubclass(kind, Config)
     }
-    for item in settings(cls, prefix):
+    for item in settings(cls, prefix, earlier):
         if item.name.removeprefix(prefix).partition('.')[0] not in nested:
             _add_setting(group, item)
     for name, kind in nested.items():
-        add_settings(parser, kind, f'{prefix}{name}.')
+        old = tuple(f'{k}.' for k, v in cls.renamed.items() if v == name)
+        add_settings(parser, kind, f'{prefix}{name}.', old)
 
 
 def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
@@ -121,6 +127,23 @@ def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:
     if item.name in ('task.name', 'controller.name'):
         names.insert(0, f'--{item.name.removesuffix(".name")}')
     group.add_argument(*names, type=item.type, **options)
+    for old in item.earlier:
+        options['help'] = argparse.SUPPRESS
+        group.add_argument(f'--{old}', type=item.type, action=_EarlierName, **options)
+
+
+class _EarlierName(argparse.Action):
+    """Store the value of an option that was given by an earlier name, with a warning."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        warn_renamed(self.option_strings[0], f'--{self.dest}')
+        setattr(namespace, self.dest, values)
 
 
 def _given(options: argparse.Namespace) -> TrainConfig:

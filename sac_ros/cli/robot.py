@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sac_ros.config.base import build, settings
-from sac_ros.config.training import ArmConfig, RealismConfig, TaskConfig, TrainConfig
+from sac_ros.config.training import ArmConfig, RandomizationConfig, TaskConfig, TrainConfig
 from sac_ros.errors import ConfigError, EnvError, ModelError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
     )
     add_settings(watch, ArmConfig, 'arm.')
     add_settings(watch, TaskConfig, 'task.')
-    add_settings(watch, RealismConfig, 'realism.')
+    add_settings(watch, RandomizationConfig, 'randomization.', ('realism.',))
     watch.set_defaults(run=_watch)
 
 

@@ -7,12 +7,15 @@ group `sac` is `--sac.gamma` on a command line and the parameter `sac.gamma` of 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_type_hints
 
 from sac_ros.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 def config_field(
@@ -33,6 +36,8 @@ class Config:
 
     # Values by dotted name that the word in the setting `preset` stands for.
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    # Current name by earlier name of a field. Earlier names are accepted for one release.
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -58,17 +63,41 @@ class Setting:
     low: float
     high: float
     choices: tuple[str, ...]
+    earlier: tuple[str, ...]  # dotted names it had
 
 
-def settings(cls: type[Config], prefix: str = '') -> Iterator[Setting]:
-    """Yield every setting of a configuration class, groups as dotted names."""
+def settings(
+    cls: type[Config], prefix: str = '', earlier: tuple[str, ...] = ()
+) -> Iterator[Setting]:
+    """Yield every setting of a configuration class, groups as dotted names.
+
+    Args:
+        cls: the configuration class.
+        prefix: put before every name.
+        earlier: prefixes that were used before.
+    """
     types = get_type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         kind = types[field.name]
+        name, *old = (
+            f'{start}{end}'
+            for start in (prefix, *earlier)
+            for end in (field.name, *(k for k, v in cls.renamed.items() if v == field.name))
+        )
         if issubclass(kind, Config):
-            yield from settings(kind, f'{prefix}{field.name}.')
+            yield from settings(kind, f'{name}.', tuple(f'{o}.' for o in old))
         else:
-            yield Setting(prefix + field.name, kind, field.default, **field.metadata)
+            yield Setting(name, kind, field.default, **field.metadata, earlier=tuple(old))
+
+
+def current_name(cls: type[Config], name: str) -> str:
+    """Return the current name of a setting that may be given by an earlier one."""
+    return {old: s.name for s in settings(cls) for old in s.earlier}.get(name, name)
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Log that a setting was given by an earlier name."""
+    logger.warning('%s is deprecated and will be removed: use %s', old, new)
 
 
 def preset_of(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,6 +111,7 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: a name is unknown or a value is outside its range.
     """
+    values = {current_name(cls, name): value for name, value in values.items()}
     values = {**preset_of(cls, values), **values}
     known = {s.name for s in settings(cls)}
     for name in values:

@@ -16,7 +16,7 @@ LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
         f'arm.{name}': name
         for name in ('model', 'joints', 'tip', 'xacro_args', 'torque_limits', 'velocity_limits')
     },
-    'realism.preset': 'realism',
+    'randomization.preset': 'randomization',
 }
 
 
@@ -109,9 +109,10 @@ class TaskConfig(Config):
 
 
 @dataclass(frozen=True)
-class RealismConfig(Config):
-    """How much worse than simulated the robot is; drawn anew for every episode."""
+class RandomizationConfig(Config):
+    """Domain-randomization ranges, resampled every episode."""
 
+    renamed: ClassVar[Mapping[str, str]] = {'dropped': 'command_loss_probability'}
     preset: str = config_field(
         'none', 'start from these values; those above zero given here replace them',
         choices=('none', 'sim2real'),
@@ -127,9 +128,9 @@ class RealismConfig(Config):
     )
     friction_error: float = config_field(0.0, 'largest error of joint friction, as a share', 0, 1)
     payload: float = config_field(0.0, 'heaviest unknown mass at the tip [kg]', 0, 100)
-    dropped: float = config_field(0.0, 'share of commands that get lost', 0, 0.99)
+    command_loss_probability: float = config_field(0.0, 'share of commands that get lost', 0, 0.99)
 
-    def resolved(self) -> RealismConfig:
+    def resolved(self) -> RandomizationConfig:
         """Return the values of the preset, those given here in their place."""
         base = PRESETS[self.preset]
         given = {
@@ -140,14 +141,14 @@ class RealismConfig(Config):
         return dataclasses.replace(base, **given)
 
     @property
-    def any(self) -> bool:
-        """Whether anything is worse at all."""
-        return self.resolved() != RealismConfig()
+    def enabled(self) -> bool:
+        """Whether any range is not zero."""
+        return self.resolved() != RandomizationConfig()
 
 
 PRESETS = {
-    'none': RealismConfig(),
-    'sim2real': RealismConfig(
+    'none': RandomizationConfig(),
+    'sim2real': RandomizationConfig(
         action_latency=0.5,
         observation_delay=0.5,
         position_noise=0.001,
@@ -155,7 +156,7 @@ PRESETS = {
         torque_error=0.1,
         friction_error=0.3,
         payload=0.1,
-        dropped=0.01,
+        command_loss_probability=0.01,
     ),
 }
 
@@ -208,6 +209,7 @@ ATOMS = 51  # as in C51
 class SACConfig(Config):
     """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 50 Hz."""
 
+    renamed: ClassVar[Mapping[str, str]] = {'actor_average': 'actor_ema_rate'}
     hidden: int = config_field(256, 'units in each of the two hidden layers', 8, 4096)
     learning_rate: float = config_field(
         1e-3, 'step size of Adam for actor, critics, temperature', 0, 1
@@ -245,7 +247,7 @@ class SACConfig(Config):
     target_entropy_scale: float = config_field(
         1.0, 'target entropy is minus this per joint [nat]', 0, 10
     )
-    actor_average: float = config_field(
+    actor_ema_rate: float = config_field(
         0.005,
         'share of the actor that enters its running mean per update; the mean is what is '
         'evaluated and exported, with 1 the actor itself',
@@ -297,14 +299,21 @@ class SACConfig(Config):
 class TrainConfig(Config):
     """One training run."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        'hindsight': 'her_fraction',
+        'continued': 'continue_episode_fraction',
+        'prior': 'offline_replay',
+        'prior_share': 'offline_fraction',
+        'realism': 'randomization',
+    }
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         'fast': {},  # the defaults
         # Soft Actor-Critic as published, with the values that its implementations share.
         'sac': {
             'learning_starts': 100,
             'gradient_steps': 1,
-            'hindsight': 0.0,
-            'continued': 0.0,
+            'her_fraction': 0.0,
+            'continue_episode_fraction': 0.0,
             'sac.learning_rate': 3e-4,
             'sac.gamma': 0.99,
             'sac.batch_size': 256,
@@ -315,7 +324,7 @@ class TrainConfig(Config):
             'sac.normalization': 'none',
             'sac.normalize_observation': False,
             'sac.target_entropy_scale': 1.0,
-            'sac.actor_average': 1.0,
+            'sac.actor_ema_rate': 1.0,
             'sac.bf16': False,
         },
     }
@@ -357,14 +366,16 @@ class TrainConfig(Config):
         1_000, 'steps between two fsyncs of the replay; 0 is every step', 0, 10**9
     )
     replay_capacity: int = config_field(0, 'newest transitions to keep; 0 keeps all', 0, 10**12)
-    hindsight: float = config_field(
+    her_fraction: float = config_field(
         0.6, 'share of each batch that gets other goals (HER), where a task allows it', 0, 1
     )
-    continued: float = config_field(
+    continue_episode_fraction: float = config_field(
         0.5, 'share of training episodes of an arm that begin as the last one ended', 0, 1
     )
-    prior: str = config_field('', 'replay directory to draw from as well (RLPD); empty for none')
-    prior_share: float = config_field(0.5, 'share of each batch drawn from it', 0.01, 0.99)
+    offline_replay: str = config_field(
+        '', 'replay directory to draw from as well (RLPD); empty for none'
+    )
+    offline_fraction: float = config_field(0.5, 'share of each batch drawn from it', 0.01, 0.99)
     replay_archive: bool = config_field(
         True, 'move older ones to replay/archive instead of deleting'
     )
@@ -374,6 +385,6 @@ class TrainConfig(Config):
     )
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
-    realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)
+    randomization: RandomizationConfig = dataclasses.field(default_factory=RandomizationConfig)
     controller: ControllerConfig = dataclasses.field(default_factory=ControllerConfig)
     sac: SACConfig = dataclasses.field(default_factory=SACConfig)

@@ -38,7 +38,7 @@ class GuardedRobot:
     order: tuple[int, ...]  # joint of the specification for each element of the command
     command_timeout: float  # [s] age at which a command is late
     state_timeout: float  # [s] age at which a joint state is late
-    hold_up: float  # [s] without commands after which torques pass only when enabled again
+    stall_timeout: float  # [s] without commands after which torques pass only when enabled again
     session: int  # a number of the process that commands, in its commands and in heartbeats
     state_period: float  # [s] expected time between two joint states
     joint_states: JointStateConfig = dataclasses.field(default_factory=JointStateConfig)
@@ -48,7 +48,7 @@ class GuardedRobot:
             raise ConfigError(f'order {self.order} is none of {self.spec.n_action} joints')
         if type(self.session) is not int or not 0 <= self.session < 2**53:
             raise ConfigError(f'session is {self.session!r}; it must be an integer below 2^53')
-        for name in ('command_timeout', 'state_timeout', 'hold_up', 'state_period'):
+        for name in ('command_timeout', 'state_timeout', 'stall_timeout', 'state_period'):
             value = getattr(self, name)
             if not (isinstance(value, float) and 0 < value < math.inf):
                 raise ConfigError(f'{name} is {value!r}; it must be a positive number [s]')
@@ -143,8 +143,8 @@ class EffortGuard:
         age = now - self._stamp
         if age <= self.robot.command_timeout:
             return None
-        if self._moving and age > self.robot.hold_up:
-            self._block(f'no command for {1000 * self.robot.hold_up:.0f} ms')
+        if self._moving and age > self.robot.stall_timeout:
+            self._block(f'no command for {1000 * self.robot.stall_timeout:.0f} ms')
         self._last = now
         return self.fallback(now)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import collections
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sac_ros.config.base import Config, config_field
 
@@ -38,6 +40,7 @@ RATE_GAP = 2.5  # [s] a longer gap between two starts the measurement anew
 class SupervisorConfig(Config):
     """When commanding may start and when it must stop."""
 
+    renamed: ClassVar[Mapping[str, str]] = {'hold_up': 'stall_timeout'}
     ramp_time: float = config_field(
         0.5, 'time from no torque to full torque on enabling [s]', 0, 60
     )
@@ -53,7 +56,7 @@ class SupervisorConfig(Config):
     state_timeout: float = config_field(
         0.02, 'joint states older than this, or than three periods, are a fault [s]', 0.001, 1
     )
-    hold_up: float = config_field(
+    stall_timeout: float = config_field(
         0.1,
         'a pause of this program longer than this or the state timeout is a fault [s]',
         0.01,
@@ -78,7 +81,7 @@ class Supervisor:
         self._was_stale = False
         self._arrivals: collections.deque[float] = collections.deque(maxlen=RATE_SAMPLES)
         self._bad = self._ignored = ''  # why a joint state was refused, or not used, last
-        self._hold_up = max(config.hold_up, self.fault_after)
+        self._stall_timeout = max(config.stall_timeout, self.fault_after)
         self._checked: float | None = None  # last sign of life of this program while active
         self._latch: tuple[State, str] | None = None  # what only `reset` takes away
 
@@ -222,8 +225,8 @@ class Supervisor:
         """
         held_up = 0.0 if self._checked is None else now - self._checked
         self._checked = now
-        if self.moving and held_up > self._hold_up:
-            self.fault(f'this program was held up for more than {self._hold_up:g} s')
+        if self.moving and held_up > self._stall_timeout:
+            self.fault(f'this program was held up for more than {self._stall_timeout:g} s')
 
     def _refusal(self, now: float) -> str:
         if self.state is not State.READY:

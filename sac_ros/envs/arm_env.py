@@ -57,7 +57,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         Raises:
             SacRosError: the robot or the task cannot be used.
         """
-        self.arm = make_arm(config.arm, config.realism)
+        self.arm = make_arm(config.arm, config.randomization)
         period = config.arm.control_period
         self.task = make_task(self.arm, config.task, period)
         self.policy_spec = arm_spec(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.config.base import Config, config_field
-from sac_ros.config.training import ArmConfig, RealismConfig, TaskConfig
+from sac_ros.config.training import ArmConfig, RandomizationConfig, TaskConfig
 from sac_ros.deploy.safety_filter import fallback_torque
 from sac_ros.errors import ConfigError
 from sac_ros.sim.domain_randomization import make_arm
@@ -32,6 +32,7 @@ class SimConfig(Config):
     real_time_factor: float = config_field(
         1.0, 'simulated seconds per second; 0 is as fast as possible, with /clock', 0, 100
     )
+    renamed: ClassVar[Mapping[str, str]] = {'realism': 'randomization'}
     command_timeout: float = config_field(
         0.02, 'the robot stops obeying a command this old [s]', 0.001, 10
     )
@@ -46,7 +47,7 @@ class SimConfig(Config):
     )
     seed: int = config_field(0, 'seed of starting postures and goals', 0, 2**31 - 1)
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
-    realism: RealismConfig = dataclasses.field(default_factory=RealismConfig)
+    randomization: RandomizationConfig = dataclasses.field(default_factory=RandomizationConfig)
 
 
 class Timing(NamedTuple):
@@ -83,7 +84,9 @@ class Simulator:
                 f'rate {config.rate} Hz does not fit arm.timestep {config.arm.timestep} s: one '
                 f'period ({self.period:g} s) must be a whole number of time steps'
             )
-        self.arm = make_arm(dataclasses.replace(config.arm, timestep=timestep), config.realism)
+        self.arm = make_arm(
+            dataclasses.replace(config.arm, timestep=timestep), config.randomization
+        )
         self.robot = self.arm.robot
         self._factor = config.real_time_factor
         self._task = TASKS[config.goals](self.arm, TaskConfig())

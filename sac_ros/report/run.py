@@ -120,7 +120,7 @@ def load_learner(config: TrainConfig, path: Path) -> Learner:
     """
     torch.set_num_threads(1)  # two threads collapse when another process wants a core
     env, spec, chain = make_env_bundle(config)
-    hindsight = Hindsight.for_task(getattr(env, 'task', None), spec, chain, config.hindsight)
+    hindsight = Hindsight.for_task(getattr(env, 'task', None), spec, chain, config.her_fraction)
     sac_config = config.sac.resolved(hindsight=hindsight is not None)
     sac = SAC(spec, chain, sac_config, make_controller(spec, chain, config.controller))
     state, notes = load_checkpoint(path, sac.initialize(config.seed))

@@ -18,7 +18,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from sac_ros.config.base import Config, settings
+from sac_ros.config.base import Config, settings, warn_renamed
 from sac_ros.errors import ConfigError
 from sac_ros.ros.parameter_files import check_parameter_file
 
@@ -32,9 +32,10 @@ OF_LAUNCH = {
     'sigterm_timeout',
 }
 
-REALISM = DeclareLaunchArgument(
-    'realism',
-    default_value='',
+RENAMED = {'realism': 'randomization'}
+RANDOMIZATION = DeclareLaunchArgument(
+    'randomization',
+    default_value=LaunchConfiguration('realism', default=''),  # its earlier name
     choices=['', 'none', 'sim2real'],
     description='domain randomization of the simulated robot; empty for the parameter file',
 )
@@ -133,7 +134,9 @@ def check_arguments(given: Iterable[str], known: set[str]) -> None:
         RuntimeError: there is one; the message names the closest and all known ones.
     """
     for name in given:
-        if name not in known | OF_LAUNCH:
+        if name in RENAMED:
+            warn_renamed(f'{name}:=', f'{RENAMED[name]}:=')
+        elif name not in known | OF_LAUNCH:
             close = difflib.get_close_matches(name, known, 1)
             hint = f'did you mean {close[0]}? ' if close else ''
             raise RuntimeError(

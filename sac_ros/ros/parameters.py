@@ -10,7 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
-from sac_ros.config.base import Config, Setting, build, preset_of, settings
+from sac_ros.config.base import Config, Setting, build, preset_of, settings, warn_renamed
 from sac_ros.errors import ConfigError
 
 INT64 = 2**63 - 1
@@ -29,6 +29,11 @@ def declare(node: Node, cls: type[C]) -> C:
     for setting in settings(cls):
         default = preset_of(cls, values).get(setting.name, setting.default)
         try:
+            for old in sorted(undeclared(node).intersection(setting.earlier)):
+                warn_renamed(old, setting.name)
+                default = node.declare_parameter(
+                    old, setting.type(default), descriptor(setting)
+                ).value
             values[setting.name] = node.declare_parameter(
                 setting.name, setting.type(default), descriptor(setting)
             ).value

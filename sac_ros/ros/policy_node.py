@@ -366,7 +366,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         return GuardLink(self, GuardedRobot(
             self._controller.spec, config.safety, tuple(self._order.tolist()),
             config.guard_timeout, max(watch.state_timeout, 3 * watch.state_period),
-            max(watch.hold_up, config.guard_timeout), secrets.randbits(48),
+            max(watch.stall_timeout, config.guard_timeout), secrets.randbits(48),
             watch.state_period, config.joint_states,
         ))  # fmt: skip
 

@@ -170,7 +170,7 @@ class BaseController(nn.Module):
         for name, value in _barred(chain.barred, n).items():
             self.register_buffer(name, value)
         self.first = int(chain.joint[0])
-        self.turns = not chain.prismatic[0] and chain.ratio[0] == 1
+        self.turns = not chain.prismatic[0] and bool(chain.ratio[0] == 1)
         self.clearance = None
         if chain.collision is not None:
             self.clearance = Clearance(chain, chain.collision, n)

@@ -64,7 +64,7 @@ class SAC:
             observed = dict(normalizer.named_buffers())
         return LearnerState(
             actor_params,
-            {k: v.clone() for k, v in actor_params.items() if self.config.actor_average < 1},
+            {k: v.clone() for k, v in actor_params.items() if self.config.actor_ema_rate < 1},
             of_critics,
             target,
             temperature,
@@ -123,7 +123,7 @@ class SAC:
         state = state._replace(
             actor=actor,
             average_actor={
-                k: torch.lerp(v, actor[k], self.config.actor_average)
+                k: torch.lerp(v, actor[k], self.config.actor_ema_rate)
                 for k, v in state.average_actor.items()
             },
             actor_adam=actor_adam,

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.training import ArmConfig, RealismConfig
+from sac_ros.config.training import ArmConfig, RandomizationConfig
 from sac_ros.robot.loader import Robot
 from sac_ros.sim.arm import SimArm
 
@@ -16,9 +16,15 @@ Vector = NDArray[np.float64]
 PAYLOAD_RADIUS = 0.03  # [m] of the ball that is the payload
 
 
-def make_arm(config: ArmConfig, realism: RealismConfig, robot: Robot | None = None) -> SimArm:
-    """Return the arm as described, or a worse one if any realism is asked for."""
-    return RandomizedArm(config, realism, robot) if realism.any else SimArm(config, robot)
+def make_arm(
+    config: ArmConfig, randomization: RandomizationConfig, robot: Robot | None = None
+) -> SimArm:
+    """Return the arm as described, or a worse one if any randomization is asked for."""
+    return (
+        RandomizedArm(config, randomization, robot)
+        if randomization.enabled
+        else SimArm(config, robot)
+    )
 
 
 class RandomizedArm(SimArm):
@@ -28,11 +34,11 @@ class RandomizedArm(SimArm):
     """
 
     def __init__(
-        self, config: ArmConfig, realism: RealismConfig, robot: Robot | None = None
+        self, config: ArmConfig, randomization: RandomizationConfig, robot: Robot | None = None
     ) -> None:
         """Compile the robot; raises ModelError where its file cannot be used."""
         super().__init__(config, robot)
-        self.realism = realism.resolved()
+        self.randomization = randomization.resolved()
         self._rng = np.random.default_rng(0)
         self._nominal = _Nominal(self.model)
         self._strength = np.ones(len(self._limit))
@@ -45,7 +51,7 @@ class RandomizedArm(SimArm):
     def randomise(self, rng: np.random.Generator) -> None:
         """Draw delays, strength, friction and payload of the specimen."""
         self._rng = np.random.default_rng(rng.integers(2**63))
-        worse, period = self.realism, self.config.control_period
+        worse, period = self.randomization, self.config.control_period
         self._latency = float(self._rng.uniform(0, worse.action_latency)) * period
         self._delay = float(self._rng.uniform(0, worse.observation_delay)) * period
         self._strength = 1 + worse.torque_error * self._rng.uniform(-1, 1, len(self._limit))
@@ -63,7 +69,7 @@ class RandomizedArm(SimArm):
 
     def step(self, torque: Vector, n_steps: int = 1) -> None:
         """Send a torque (n,) [N·m], which arrives late or never, and simulate `n_steps`."""
-        if self._rng.uniform() >= self.realism.dropped:
+        if self._rng.uniform() >= self.randomization.command_loss_probability:
             self._on_the_way.append((self.time + self._latency, np.array(torque)))
         for _ in range(n_steps):
             while self._on_the_way and self._on_the_way[0][0] <= self.time + self.timestep / 2:
@@ -78,8 +84,8 @@ class RandomizedArm(SimArm):
         _, position, velocity = self._past[0]
         noise = self._rng.standard_normal((2, len(position)))
         return (
-            position + self.realism.position_noise * noise[0],
-            velocity + self.realism.velocity_noise * noise[1],
+            position + self.randomization.position_noise * noise[0],
+            velocity + self.randomization.velocity_noise * noise[1],
         )
 
     def _remember(self) -> None:

@@ -15,7 +15,15 @@ from sac_ros.training.acceptance_figures import PassFigures
 from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint
 
 # Settings that decide whether two evaluations can be compared and their learners loaded.
-COMPARED = ('arm.', 'task.', 'realism.', 'controller.', 'sac.', 'eval_episodes', 'episode_steps')
+COMPARED = (
+    'arm.',
+    'task.',
+    'randomization.',
+    'controller.',
+    'sac.',
+    'eval_episodes',
+    'episode_steps',
+)
 
 
 class BestCheckpoint:

@@ -203,13 +203,13 @@ def _deployment(
     config: TrainConfig, run_dir: Path, goal: tuple[float, ...], told: Set[str]
 ) -> list[str]:
     """Return the lines that say how to deploy."""
-    usual = flatten(build(TrainConfig, {'realism.preset': config.realism.preset}))
-    usual['realism.preset'] = TrainConfig().realism.preset
+    usual = flatten(build(TrainConfig, {'randomization.preset': config.randomization.preset}))
+    usual['randomization.preset'] = TrainConfig().randomization.preset
     given = {name: value for name, value in flatten(config).items() if value != usual[name]}
     options = [
         word
         for name, value in given.items()
-        if name.startswith(('arm.', 'realism.'))
+        if name.startswith(('arm.', 'randomization.'))
         for word in _option(name, value)
     ]
     words = [f'run_dir:={run_dir.resolve()}']

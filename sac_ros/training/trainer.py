@@ -112,9 +112,9 @@ class Trainer:
         self.env, self.spec, chain = make_env_bundle(config, env)
         self._is_arm = isinstance(self.env, ArmEnv)
         task = getattr(self.env, 'task', None)
-        self._hindsight = Hindsight.for_task(task, self.spec, chain, config.hindsight)
+        self._hindsight = Hindsight.for_task(task, self.spec, chain, config.her_fraction)
         if self._hindsight is not None and config.sac.n_step > 1:
-            raise ConfigError('n_step above 1 needs --hindsight 0: rewards are summed already')
+            raise ConfigError('n_step above 1 needs --her_fraction 0: rewards are summed already')
         self.eval_env = self.env
         if eval_env is not None or (env is None and config.separate_eval_env):
             self.eval_env = _make_eval_env(config, eval_env, self.spec)
@@ -130,7 +130,9 @@ class Trainer:
         self._exploration = Exploration(
             config.sac, self.spec.n_action, self._numpy_rng, self._torch_rng
         )
-        self._prior = ReplayReader(config.prior, self.spec) if config.prior else None
+        self._offline = (
+            ReplayReader(config.offline_replay, self.spec) if config.offline_replay else None
+        )
         self.step, self.episodes, self.updates = 0, 0, 0
         self.evaluation: Evaluation | None = None
         self._returns: deque[float] = deque(maxlen=EPISODE_WINDOW)
@@ -197,9 +199,11 @@ class Trainer:
         with self._open_replay() as replay:
             self._experience = ResumableReplay(replay, self._cursor)
             self._sampler: Sampler = self._experience
-            if self._prior is not None:
-                share = self.config.prior_share
-                self._sampler = MixedSampler([(self._experience, 1 - share), (self._prior, share)])
+            if self._offline is not None:
+                share = self.config.offline_fraction
+                self._sampler = MixedSampler(
+                    [(self._experience, 1 - share), (self._offline, share)]
+                )
             self._rows = torch.empty(self.config.sac.batch_size, replay.words)
             try:
                 self._collect(on_step)
@@ -407,7 +411,10 @@ class Trainer:
         # Seed and last observation decide an episode, so that a resumed run lives the same ones.
         seed, options = training_seed(self.config.seed, self.episodes), None
         chance = np.random.default_rng((seed, 1)).random()  # independent of what env draws
-        if self._last_final_observation is not None and chance < self.config.continued:
+        if (
+            self._last_final_observation is not None
+            and chance < self.config.continue_episode_fraction
+        ):
             options = {'observation': self._last_final_observation}
         observation, _ = self.env.reset(seed=seed, options=options)
         return np.asarray(observation, np.float32)
