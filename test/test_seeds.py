@@ -8,7 +8,7 @@ from sac_ros.errors import ConfigError
 from sac_ros.seeds import SEED_STRIDE, evaluation_seed, report_seed, training_seed
 
 RUNS = [0, 1, 2, 3, 999_999, 10**6, 10**6 + 1, 2**31 - 1]
-SEED_STRIDE = [0, 1, SEED_STRIDE - 1, SEED_STRIDE, 7 * SEED_STRIDE + 3, 10**9]
+EPISODES = [0, 1, SEED_STRIDE - 1, SEED_STRIDE, 7 * SEED_STRIDE + 3, 10**9]
 
 
 def test_seeds_of_runs_and_of_evaluation_are_disjoint():
@@ -16,7 +16,7 @@ def test_seeds_of_runs_and_of_evaluation_are_disjoint():
     evaluation = (evaluation_seed(0), evaluation_seed(SEED_STRIDE - 1))
     blocks = [evaluation, (report_seed(0), report_seed(SEED_STRIDE - 1))]
     for run in RUNS:
-        seeds = [training_seed(run, episode) for episode in SEED_STRIDE]
+        seeds = [training_seed(run, episode) for episode in EPISODES]
         blocks.append((training_seed(run, 0), training_seed(run, SEED_STRIDE - 1)))
         assert all(blocks[-1][0] <= seed <= blocks[-1][1] for seed in seeds)
     for (low, high), (other_low, other_high) in itertools.combinations(blocks, 2):
