@@ -13,8 +13,8 @@ train: $(VENV)/run.stamp
 # run, whatever the first one finds.
 test: check
 	@status=0; \
-	$(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile --ignore-glob='test/test_ros_*' $(ARGS) || status=$$?; \
-	$(VENV)/bin/python -m pytest -q -rs test/test_ros_*.py $(ARGS) || status=$$?; \
+	$(VENV)/bin/python -m pytest -q -rs -n 2 --dist loadfile test/unit test/replay $(ARGS) || status=$$?; \
+	$(VENV)/bin/python -m pytest -q -rs test/ros test/faults $(ARGS) || status=$$?; \
 	exit $$status
 
 test-long: $(VENV)/dev.stamp
@@ -28,7 +28,7 @@ check: $(VENV)/dev.stamp
 
 # The node tests on ROS 2 Jazzy, in an environment of its own.
 test-jazzy: .venv-jazzy/jazzy.stamp
-	.venv-jazzy/bin/python -m pytest -q -rs test/test_ros_*.py $(ARGS)
+	.venv-jazzy/bin/python -m pytest -q -rs test/ros test/faults $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

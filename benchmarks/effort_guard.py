@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / 'test'), str(ROOT)]
+sys.path[:0] = [str(ROOT / 'test/helpers'), str(ROOT)]
 os.environ.update(
     ROS_DOMAIN_ID='86',
     OMP_NUM_THREADS='1',

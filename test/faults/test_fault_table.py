@@ -2,9 +2,9 @@
 
 import pytest
 import run_faults
+from arm_faults import constant_push, dead_node
 from fault_rig import Rig, fragile_policy
-from faults import CASES
-from faults_arm import constant_push, dead_node
+from node_faults import CASES
 
 
 def test_faults_end_in_the_fallback_and_nothing_resumes(graph, tmp_path):

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from paths import HELPERS
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError
@@ -252,7 +253,7 @@ def test_a_really_full_disk(tmp_path, script):
     probe = subprocess.run([*unshare, 'sh', '-c', mount], capture_output=True, check=False)
     if probe.returncode:
         pytest.skip('this machine lets no test mount a small file system')
-    path = os.pathsep.join([os.path.dirname(__file__), *(p for p in sys.path if p)])
+    path = os.pathsep.join([str(HELPERS), *(p for p in sys.path if p)])
     done = subprocess.run(
         [
             *unshare,

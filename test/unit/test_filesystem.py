@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from test_trainer import config, same, transitions
-from test_watch import records
+from test_video import records
 
 from sac_ros.errors import CheckpointError, SacRosError, StorageError
 from sac_ros.filesystem import write_atomically

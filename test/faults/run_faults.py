@@ -1,6 +1,6 @@
 """The long form of every fault, and the table of docs/safety.md that comes from it.
 
-    python test/run_faults.py [--write]
+    python test/faults/run_faults.py [--write]
 
 --write puts the table into the page. Cutting the network needs root and iproute2.
 """
@@ -18,9 +18,8 @@ from pathlib import Path
 
 import _pytest.outcomes
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path[:0] = [str(HERE), str(ROOT)]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'test/helpers'), str(ROOT)]
 
 PAGE = ROOT / 'docs/safety.md'
 BEGIN, END = '<!-- faults: begin -->\n', '<!-- faults: end -->\n'
@@ -34,11 +33,11 @@ def environment(loopback):
     """The variables that keep the nodes to themselves."""
     variables = {'ROS_DOMAIN_ID': str(DOMAIN), 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
     if loopback:
-        profile = {'FASTDDS_DEFAULT_PROFILES_FILE': str(HERE / 'data/loopback.xml')}
+        profile = {'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'test/data/loopback.xml')}
         return variables | profile | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT'}
     return variables | {
         'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4',
-        'FASTDDS_DEFAULT_PROFILES_FILE': str(HERE / 'data/cable.xml'),
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'test/data/cable.xml'),
         'ROS_STATIC_PEERS': '10.77.0.1;10.77.0.2',
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
     }
@@ -46,7 +45,7 @@ def environment(loopback):
 
 def with_graph(work, *arguments):
     """Run work(graph, directory, ...) and return what it says, or why it failed."""
-    from conftest import Graph
+    from ros_graph import Graph
 
     with tempfile.TemporaryDirectory() as name:
         graph = Graph(DOMAIN, Path(name))
@@ -61,7 +60,7 @@ def with_graph(work, *arguments):
 
 def all_of_one_node(graph, directory):
     from fault_rig import Rig, fragile_policy
-    from faults import CASES
+    from node_faults import CASES
 
     rig, rows = Rig(graph, fragile_policy(directory / 'policy.onnx'), long=True), {}
     for name, case in CASES.items():
@@ -125,7 +124,7 @@ def failed(output):
 
 def inside(theirs, long):
     """Run in the namespace of policy_node; `theirs` is the arm's."""
-    from faults_arm import partition as cut
+    from arm_faults import partition as cut
 
     commands = {
         'within': ['ip', 'netns', 'exec', theirs],
@@ -147,7 +146,7 @@ def main():
     if options.inside:
         inside(options.inside, not options.short)
         return
-    from faults_arm import constant_push, dead_node
+    from arm_faults import constant_push, dead_node
 
     rows = with_graph(all_of_one_node)
     if FAILED:

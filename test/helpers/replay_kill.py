@@ -1,6 +1,6 @@
 """Kill a writing process again and again, and check after each time that nothing else was lost.
 
-    python test/replay_kill.py DIRECTORY --rounds 10000
+    python test/helpers/replay_kill.py DIRECTORY --rounds 10000
 
 Half of the rounds kill from outside at a random time, half from inside at a random call to the
 operating system: before it, after it, or after a part of a write.

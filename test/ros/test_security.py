@@ -1,13 +1,13 @@
 """The SROS2 policy says what the nodes really publish, hear and answer, and who may command."""
 
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 from policy_files import linear_policy, reach_spec, save
-from test_ros_train_node import small_run
+from test_train_node import small_run
 
-POLICY = Path(__file__).resolve().parents[1] / 'security/sac_ros.policy.xml'
+POLICY = ROOT / 'security/sac_ros.policy.xml'
 COMMAND = '/forward_effort_controller/commands'
 HIDDEN = '/_action/'
 

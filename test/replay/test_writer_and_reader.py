@@ -12,6 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
+from paths import HELPERS
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError, SpecMismatch
@@ -195,7 +196,7 @@ def test_a_second_writer_is_told_who_holds_the_directory(tmp_path):
         'print("ready", flush=True)\n'
         'sys.stdin.read()\n'
     )
-    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    path = os.pathsep.join([str(HELPERS), *sys.path])
     with subprocess.Popen(
         [sys.executable, '-c', script, tmp_path / 'r'],
         stdin=subprocess.PIPE,

@@ -1,16 +1,16 @@
 """Train, export, load, drive: every part in a process of its own, over DDS."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped
+from paths import TWO_JOINTS
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool
-from test_ros_train_node import settings_file
+from test_train_node import settings_file
 from visualization_msgs.msg import MarkerArray
 
 from sac_ros.config.base import flatten
@@ -20,7 +20,7 @@ from sac_ros.ros import conversions as messages
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.training.trainer import Trainer
 
-ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
+ARM = TWO_JOINTS
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GOALS = 10
 RADIUS = 0.05  # [m]

@@ -1,11 +1,10 @@
 """The view for RViz shows what the nodes publish: topic, type and durability of every display."""
 
-from pathlib import Path
-
 import yaml
+from paths import ROOT, TWO_JOINTS
 from rclpy.qos import DurabilityPolicy
 
-VIEW = Path(__file__).resolve().parents[1] / 'config/sac_ros.rviz'
+VIEW = ROOT / 'config/sac_ros.rviz'
 TYPES = {
     'rviz_default_plugins/RobotModel': 'std_msgs/msg/String',
     'rviz_default_plugins/MarkerArray': 'visualization_msgs/msg/MarkerArray',
@@ -67,7 +66,7 @@ def test_every_display_of_the_policy_has_its_topic(graph):
 
 
 def test_every_display_of_the_training_has_its_topic(graph, tmp_path):
-    arm = Path(__file__).parent / 'data/two_joints.urdf'
+    arm = TWO_JOINTS
     given = {'arm.model': arm, 'run_dir': tmp_path / 'run', 'compile': 'false'}
     train = graph.start(
         'train_node',

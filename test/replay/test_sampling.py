@@ -3,10 +3,10 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import HELPERS
 from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError
@@ -210,7 +210,7 @@ writer.close()
 
 def test_a_learner_process_samples_while_a_collector_appends(tmp_path):
     """Every row drawn meanwhile is whole, and new ones come without reopening."""
-    path = ':'.join([str(Path(__file__).parent), *(p for p in sys.path if p)])
+    path = ':'.join([str(HELPERS), *(p for p in sys.path if p)])
     with subprocess.Popen(
         [sys.executable, '-c', WRITE, tmp_path / 'r'],
         stdout=subprocess.PIPE,

@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from policy_files import linear_policy, reach_spec, save
 
 from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
@@ -17,7 +17,6 @@ from sac_ros.sac.base_controller import make_controller
 from sac_ros.sac.sac import SAC
 from sac_ros.training.export import export_policy, probe_observations
 
-ROOT = Path(__file__).resolve().parents[1]
 # Made once, where the checkout is.
 OLDEST = ROOT / f'.venv-onnxruntime-{OLDEST_RUNTIME}'
 PACKAGES = [f'onnxruntime=={OLDEST_RUNTIME}.*', 'numpy<2']

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import TWO_JOINTS
 from PIL import Image
 
 from sac_ros.cli.main import main
@@ -15,7 +16,6 @@ from sac_ros.sim.arm import SimArm
 from sac_ros.sim.rendering import OffscreenRenderer
 from sac_ros.tasks.reach import ReachTask
 
-TWO_JOINTS = str(Path(__file__).parent / 'data/two_joints.urdf')
 WEAK = """<mujoco><compiler angle="radian"/><worldbody><body name="base"><geom size=".05"/>
   <body name="upper" pos="0 0 .4"><joint name="j1" axis="0 1 0" range="-1 1"
     actuatorfrcrange="-{limit} {limit}" armature=".1"/><geom size=".03" mass="2" pos=".2 0 0"/>

@@ -6,16 +6,14 @@ that is not installed are skipped, and the reason is printed.
 
 import functools
 import importlib.util
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from sac_ros.robot.loader import robot_from_config
 from sac_ros.sim.arm import SimArm
 
-_spec = importlib.util.spec_from_file_location(
-    'benchmark_arms', Path(__file__).resolve().parents[1] / 'benchmarks/arms.py'
-)
+_spec = importlib.util.spec_from_file_location('benchmark_arms', ROOT / 'benchmarks/arms.py')
 _arms = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_arms)
 

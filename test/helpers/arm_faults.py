@@ -3,11 +3,11 @@
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 from fault_rig import LATCHED, require, settings
 from geometry_msgs.msg import PointStamped
+from paths import TWO_JOINTS
 from policy_files import linear_policy, save
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -17,7 +17,7 @@ from sac_ros.config.training import ArmConfig, TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.robot.loader import load_robot
 
-ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
+ARM = TWO_JOINTS
 MARGIN = 0.05  # [rad] stated: how far a joint may pass its limit when a policy only pushes
 HOLD = 0.02  # [s] after which the robot's own watchdog lets go of a command
 

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 from replay_values import make_spec
-from test_replay_tools import command
+from test_maintenance import command
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import DataSource, ReplayReader

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 from replay_values import SMALL, assert_rows, fill, make_spec
-from test_replay_tools import command, flip
+from test_maintenance import command, flip
 
 from sac_ros.errors import ReplayError, SacRosError
 from sac_ros.replay import ReplayReader, ReplayWriter

@@ -1,14 +1,14 @@
 """The guards in simulation, at 500 Hz: no joint is driven far past its limit."""
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from real_arms import arm_config
 
 _spec = importlib.util.spec_from_file_location(
-    'benchmark_joint_limits', Path(__file__).resolve().parents[1] / 'benchmarks/joint_limits.py'
+    'benchmark_joint_limits', ROOT / 'benchmarks/joint_limits.py'
 )
 _benchmark = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_benchmark)

@@ -4,10 +4,10 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import HELPERS
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError
@@ -18,7 +18,7 @@ SECTOR = 512  # [bytes] what a disk writes whole or not at all
 
 
 def test_200_kills_lose_nothing(tmp_path):
-    script = Path(__file__).with_name('replay_kill.py')
+    script = HELPERS / 'replay_kill.py'
     done = subprocess.run(
         [sys.executable, script, tmp_path / 'r', '--rounds', '200', '--seed', '1'],
         env={**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)},

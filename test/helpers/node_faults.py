@@ -1,6 +1,6 @@
 """Faults, each really injected over DDS or on the file, and what the policy node does.
 
-The tests run the short form; `python test/run_faults.py` runs the long one.
+The tests run the short form; `python test/faults/run_faults.py` runs the long one.
 """
 
 import math

@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from paths import ROOT
 
 import sac_ros
 from sac_ros.config.base import settings
 from sac_ros.config.training import TrainConfig
 
-ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {'sac_ros', 'sim_node', 'policy_node', 'effort_guard', 'train_node'}
 SHARE = {
     'package.xml',

@@ -1,11 +1,11 @@
 """sim_node as a process, over DDS."""
 
 import signal
-from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped
+from paths import TWO_JOINTS
 from policy_files import linear_policy, save
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -101,7 +101,7 @@ def test_a_thousand_states_per_second(graph):
 
 
 def test_a_robot_of_ones_own_with_a_held_gripper(graph, tmp_path):
-    arm = Path(__file__).parent / 'data/two_joints.urdf'
+    arm = TWO_JOINTS
     gripper = tmp_path / 'gripper.urdf'
     gripper.write_text(
         arm.read_text()

@@ -2,12 +2,12 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from paths import ROOT, TWO_JOINTS
 from real_arms import ALL, arm_config, some_of
 
 from sac_ros.cli.main import main
@@ -20,7 +20,7 @@ from sac_ros.tasks.registry import TASKS, task_class
 from sac_ros.training.export import export_policy
 
 QUICK = ('default', 'two-joints', 'jaco', 'panda-urdf')
-DOCS = Path(__file__).resolve().parents[1] / 'docs/tasks.md'
+DOCS = ROOT / 'docs/tasks.md'
 
 
 @pytest.mark.filterwarnings('ignore:.*Box observation space')
@@ -30,7 +30,7 @@ def test_every_task_passes_the_checker_on_every_robot(robot, task):
     if robot == 'default':
         arm = ArmConfig()
     elif robot == 'two-joints':
-        arm = ArmConfig(model=str(Path(__file__).parent / 'data/two_joints.urdf'))
+        arm = ArmConfig(model=TWO_JOINTS)
     else:
         arm = arm_config(robot)
     env = ArmEnv(TrainConfig(arm=arm, task=TaskConfig(name=task, episode_steps=10)))

@@ -1,10 +1,10 @@
 """train_node as a process, over DDS."""
 
 import signal
-from pathlib import Path
 
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
+from paths import TWO_JOINTS
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
@@ -12,7 +12,7 @@ from visualization_msgs.msg import MarkerArray
 
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 
-ARM = str(Path(__file__).parent / 'data/two_joints.urdf')
+ARM = TWO_JOINTS
 
 
 def settings_file(path, **settings):

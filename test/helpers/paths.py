@@ -1,0 +1,8 @@
+"""Folders of the tests."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HELPERS = ROOT / 'test/helpers'
+DATA = ROOT / 'test/data'
+TWO_JOINTS = str(DATA / 'two_joints.urdf')
