@@ -64,7 +64,8 @@ class TaskConfig(Config):
     """What the arm shall do."""
 
     name: str = config_field(
-        'reach-point', 'reach-point, reach-pose, track-point, or path.py:MyTask (docs/tasks.md)'
+        'reach-point',
+        'reach-point, reach-pose, track-point, or path.py:MyTask (docs/reference/tasks.md)',
     )
     episode_steps: int = config_field(125, 'actions per episode', 1, 100_000)
     success_radius: float = config_field(
@@ -166,7 +167,8 @@ class ControllerConfig(Config):
     """Base controller, to whose torque the policy adds a residual."""
 
     name: str = config_field(
-        'ik-pd', 'none (the policy alone), gravity, impedance, or ik-pd (docs/learning.md)',
+        'ik-pd', 'none (the policy alone), gravity, impedance, or ik-pd '
+        '(docs/explanation/learner.md)',
         choices=('none', 'gravity', 'impedance', 'ik-pd'),
     )  # fmt: skip
     residual: float = config_field(0.5, 'largest residual, as a share of the torque limit', 0, 2)
@@ -334,7 +336,7 @@ class TrainConfig(Config):
     )  # fmt: skip
     env: str = config_field(
         ARM_ENV, 'arm-reach, or the id of a Gymnasium environment; module:id for one of your own '
-        '(docs/environments.md)'
+        '(docs/how-to/gymnasium.md)'
     )  # fmt: skip
     env_args: str = config_field(
         '', "arguments of a Gymnasium environment, as 'difficulty=3 port=/dev/ttyUSB0'"

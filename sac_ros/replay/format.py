@@ -1,6 +1,6 @@
 """How transitions lie on disk: one self-verifying record, and the directory that holds them.
 
-docs/replay.md describes the same bytes for readers written without this package.
+docs/reference/replay.md describes the same bytes for readers written without this package.
 """
 
 from __future__ import annotations

@@ -135,6 +135,6 @@ def _refusal(error: Exception) -> ConfigError:
         lines += (
             '; ROS_SECURITY_ENABLE is true, which needs a DDS built with security and this '
             "node's keys in an enclave of ROS_SECURITY_KEYSTORE, which is "
-            f'{os.environ.get("ROS_SECURITY_KEYSTORE")!r}: see docs/security.md'
+            f'{os.environ.get("ROS_SECURITY_KEYSTORE")!r}: see docs/reference/security.md'
         )
     return ConfigError(lines)

@@ -63,5 +63,7 @@ def task_class(name: str) -> type[Task]:
         )
     if inspect.isabstract(found):
         lacking = ', '.join(sorted(found.__abstractmethods__))
-        raise EnvError(f'task {name!r}: {wanted} must define {lacking}; see docs/tasks.md')
+        raise EnvError(
+            f'task {name!r}: {wanted} must define {lacking}; see docs/reference/tasks.md'
+        )
     return found

@@ -1,4 +1,4 @@
-"""The long form of every fault, and the table of docs/safety.md that comes from it.
+"""The long form of every fault, and the table of docs/reference/safety.md that comes from it.
 
     python test/faults/run_faults.py [--write]
 
@@ -21,7 +21,7 @@ import _pytest.outcomes
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / 'test/helpers'), str(ROOT)]
 
-PAGE = ROOT / 'docs/safety.md'
+PAGE = ROOT / 'docs/reference/safety.md'
 BEGIN, END = '<!-- faults: begin -->\n', '<!-- faults: end -->\n'
 DOMAIN = 87
 FAILED: list[str] = []
@@ -137,7 +137,7 @@ def inside(theirs, long):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--write', action='store_true', help='put the table into docs/safety.md')
+    parser.add_argument('--write', action='store_true', help=f'put the table into {PAGE.name}')
     parser.add_argument('--inside', help=argparse.SUPPRESS)
     parser.add_argument('--short', action='store_true', help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Every fault of docs/safety.md in its short form, over DDS."""
+"""Every fault of docs/reference/safety.md in its short form, over DDS."""
 
 import pytest
 import run_faults

@@ -234,8 +234,8 @@ def test_minari_dataset_of_others_is_scaled(tmp_path, minari):
 
 @pytest.mark.parametrize('n_observation', [10, 3, 4])
 def test_reader_of_the_page_reads_what_we_read(tmp_path, n_observation):
-    """The numpy code printed in docs/replay.md, word for word."""
-    page = (ROOT / 'docs' / 'replay.md').read_text()
+    """The numpy code printed in docs/reference/replay.md, word for word."""
+    page = (ROOT / 'docs' / 'reference' / 'replay.md').read_text()
     code = page.split('```python\n')[1].split('```')[0]
     assert len(code.splitlines()) <= 12
     with ReplayWriter(tmp_path / 'r', make_spec(n_observation), segment_records=1) as writer:

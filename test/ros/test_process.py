@@ -119,4 +119,4 @@ def test_security_that_cannot_be_had_is_one_line(start, monkeypatch, tmp_path, s
     lines = [line for line in err.splitlines() if not line.startswith('[INFO]')]
     assert node.returncode == 2 and out == '' and len(lines) == 1
     assert lines[0].startswith('trial: ConfigError: ')
-    assert 'ROS_SECURITY_KEYSTORE' in lines[0] and 'docs/security.md' in lines[0]
+    assert 'ROS_SECURITY_KEYSTORE' in lines[0] and 'docs/reference/security.md' in lines[0]

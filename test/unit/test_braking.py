@@ -13,7 +13,7 @@ _spec = importlib.util.spec_from_file_location(
 _benchmark = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_benchmark)
 
-OVERSHOOT = 0.02  # [rad] past a limit, as docs/safety.md states
+OVERSHOOT = 0.02  # [rad] past a limit, as docs/reference/safety.md states
 
 
 @pytest.mark.parametrize('name', _benchmark.ARMS)
