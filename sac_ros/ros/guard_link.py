@@ -53,7 +53,7 @@ class GuardLink:
         self._heartbeats = node.create_subscription(
             String, f'{NAME}/heartbeat', self._on_heartbeat, UNRELIABLE
         )
-        self._text, self._sent = robot.to_json(), -math.inf
+        self._text, self._robot_sent = robot.to_json(), -math.inf
         self._tell(time.monotonic())
 
     def send(self, torque: Vector | None, stamp: float) -> None:
@@ -88,7 +88,7 @@ class GuardLink:
             self._heard += held_up
         self._checked = now
         if self.is_silent(now):
-            if now - self._sent > RETRY_PERIOD:
+            if now - self._robot_sent > RETRY_PERIOD:
                 self._tell(now)
             return f'{NAME} is silent'
         return f'{NAME}: {self.reason}' if self.reason else ''
@@ -110,7 +110,7 @@ class GuardLink:
         self._node.destroy_subscription(self._heartbeats)
 
     def _tell(self, now: float) -> None:
-        self._sent = now
+        self._robot_sent = now
         self._robot.publish(String(data=self._text))
 
     def _publish(self, stamp: float) -> None:
