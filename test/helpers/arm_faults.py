@@ -1,7 +1,6 @@
-"""Faults with the simulated arm: dead nodes, a policy that only pushes, a cut network."""
+"""Faults with the simulated arm: dead nodes, and a policy that only pushes."""
 
 import signal
-import subprocess
 import time
 
 import numpy as np
@@ -17,7 +16,6 @@ from sac_ros.config.training import ArmConfig, TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.robot.loader import load_robot
 
-ARM = TWO_JOINTS
 MARGIN = 0.05  # [rad] stated: how far a joint may pass its limit when a policy only pushes
 HOLD = 0.02  # [s] after which the robot's own watchdog lets go of a command
 
@@ -26,7 +24,7 @@ class ArmRig:
     """sim_node and policy_node; the test looks on."""
 
     def __init__(self, graph, directory, long, bias=1.0):
-        _, spec, _ = make_env_bundle(TrainConfig(arm=ArmConfig(model=ARM)))
+        _, spec, _ = make_env_bundle(TrainConfig(arm=ArmConfig(model=TWO_JOINTS)))
         self.graph, self.settings = graph, settings(long) | {'guard': 'false'}
         self.policy = save(linear_policy(spec, bias=bias), directory / 'policy.onnx')
         self.state, self.states = '', []
@@ -35,7 +33,7 @@ class ArmRig:
         self.goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
 
     def start_arm(self, within=()):
-        arguments = ('--ros-args', '-p', f'arm.model:={ARM}')
+        arguments = ('--ros-args', '-p', f'arm.model:={TWO_JOINTS}')
         self.arm = self.graph.start('sim_node', *arguments, within=within)
 
     def start_policy(self):
@@ -119,13 +117,13 @@ def dead_node(graph, directory, long):
 
 def constant_push(graph, directory, long):
     """A policy that wants full torque one way for ever."""
-    robot = load_robot(ARM)
+    robot = load_robot(TWO_JOINTS)
     lower, upper = np.array(robot.position_lower), np.array(robot.position_upper)
     rig = ArmRig(graph, directory, long)
     rig.start_arm()
     worst, ends = -np.inf, []
     for sign in (1.0, -1.0):
-        _, spec, _ = make_env_bundle(TrainConfig(arm=ArmConfig(model=ARM)))
+        _, spec, _ = make_env_bundle(TrainConfig(arm=ArmConfig(model=TWO_JOINTS)))
         save(linear_policy(spec, bias=10.0 * sign), rig.policy)
         rig.state = ''
         rig.start_policy()
@@ -143,36 +141,3 @@ def constant_push(graph, directory, long):
     require(worst <= MARGIN, f'{worst:.3f} rad past a limit')
     past = f'{worst:.3f} rad past' if worst > 0 else f'{-worst:.3f} rad short of'
     return f'comes {past} a limit (stated: {MARGIN} past); ends in {", ".join(ends)}'
-
-
-def partition(graph, directory, long, outside):
-    """Both nodes in network namespaces of their own, with a cable between them.
-
-    This process must be in the namespace of policy_node; what `outside` gives is a command before
-    another one that is to run in the arm's, and commands that cut and mend the cable.
-    """
-    rig = ArmRig(graph, directory, long)
-    rig.start_policy()
-    rig.wait('READY')  # participants that start at once may wait for each other's next heartbeat
-    rig.start_arm(within=outside['within'])
-    graph.spin_until(lambda: rig.states, 60, what='the arm in the other namespace')
-    rig.run()
-    graph.spin_for(0.5)
-    require(rig.state in ('RUN', 'RAMP'), f'before the cut: {rig.state}')
-    subprocess.run(outside['cut'], check=True)
-    start = time.monotonic()
-    rig.wait('FAULT')
-    noticed = time.monotonic() - start
-    graph.spin_for(1.0)
-    subprocess.run(outside['mend'], check=True)
-    seen = len(rig.states)
-    graph.spin_until(lambda: len(rig.states) > seen + 50, 60, what='healing')
-    healed = time.monotonic() - start
-    require(rig.state == 'FAULT', f'after healing: {rig.state}')
-    require(not any(e.any() for _, _, e in rig.states[seen:]), 'moved after healing')
-    rig.run()
-    require(not long or noticed < 0.3, f'noticed after {noticed} s')
-    return (
-        f'FAULT {1000 * noticed:.0f} ms after the cut; states again at {healed:.1f} s, still '
-        'FAULT, no torque; runs after reset and enable'
-    )

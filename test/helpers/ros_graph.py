@@ -7,34 +7,36 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from paths import DATA
 
 # Domains whose ports stay below the ephemeral range.
 DOMAINS = range(1, 100)
-LOOPBACK = DATA / 'loopback.xml'
+# Loopback alone, and no shared memory: all domains of a machine share its ports, and after a
+# process was killed, Fast DDS can crash another one that ends (seen with 3.2.3).
+ON_LOOPBACK = {
+    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT',
+    'FASTDDS_DEFAULT_PROFILES_FILE': str(DATA / 'loopback.xml'),
+}
 
 
-@pytest.fixture
-def domain(monkeypatch):
+@contextmanager
+def own_domain(transport=ON_LOOPBACK):
     """Reserve a ROS domain id on this machine and put it into the environment."""
     for number in DOMAINS:
         path = os.path.join(tempfile.gettempdir(), f'sac_ros_test_domain_{number}')
-        file = open(path, 'w')  # noqa: SIM115
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            continue
-        monkeypatch.setenv('ROS_DOMAIN_ID', str(number))
-        # Loopback alone, and no shared memory: all domains of a machine share its ports, and after
-        # a process was killed, Fast DDS can crash another one that ends (seen with 3.2.3).
-        monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SYSTEM_DEFAULT')
-        monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', str(LOOPBACK))
-        yield number
-        file.close()
-        return
+        with open(path, 'w') as file, pytest.MonkeyPatch.context() as patch:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            for name, value in {'ROS_DOMAIN_ID': str(number), **transport}.items():
+                patch.setenv(name, value)
+            yield number
+            return
     pytest.fail('every ROS domain is taken by another test')
 
 
@@ -123,6 +125,24 @@ class Graph:
         self.executor.shutdown()
         self.node.destroy_node()
         self.context.try_shutdown()
+
+
+@contextmanager
+def own_graph(transport=ON_LOOPBACK):
+    """Make a graph, with a domain and a directory of its own, for programs and shared fixtures."""
+    with own_domain(transport) as domain, tempfile.TemporaryDirectory() as name:
+        graph = Graph(domain, Path(name))
+        try:
+            yield graph
+        finally:
+            graph.close()
+
+
+@pytest.fixture
+def domain():
+    """Give the test a ROS domain of its own."""
+    with own_domain() as number:
+        yield number
 
 
 @pytest.fixture

@@ -1,25 +1,18 @@
 """Looking into replay directories, and carrying them to other formats and back."""
 
-import argparse
 import json
 
 import numpy as np
 import pytest
 from paths import ROOT
+from replay_commands import command, flip
 from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
-from sac_ros.cli.replay import add_replay_parser, bars
+from sac_ros.cli.replay import bars
 from sac_ros.errors import ReplayError, SpecMismatch
 from sac_ros.replay import DataSource, ReplayReader, ReplayWriter
 from sac_ros.replay.maintenance import merge, summarize, verify
 from sac_ros.replay.recovery import repair
-
-
-def command(*arguments):
-    parser = argparse.ArgumentParser()
-    add_replay_parser(parser.add_subparsers(required=True))
-    options = parser.parse_args(['replay', *map(str, arguments)])
-    return options.run(options)
 
 
 def write_mixed(directory, count=300, first=0):
@@ -40,13 +33,6 @@ def contents(directory):
     """Everything in the records but their CRC."""
     reader = ReplayReader(directory)
     return reader.rows(reader.sequences()).view(np.uint32)[:, :-1]
-
-
-def flip(directory, sequence):
-    path = directory / f'{sequence // SMALL:010d}.seg'
-    data = bytearray(path.read_bytes())
-    data[sequence % SMALL * 128 + 5] ^= 1
-    path.write_bytes(data)
 
 
 def test_summary_counts_what_is_there(tmp_path):

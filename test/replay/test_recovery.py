@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 import pytest
+from replay_commands import command, flip
 from replay_values import SMALL, assert_rows, fill, make_spec
-from test_maintenance import command, flip
 
 from sac_ros.errors import ReplayError, SacRosError
 from sac_ros.replay import ReplayReader, ReplayWriter

@@ -5,8 +5,8 @@ import logging
 
 import numpy as np
 import pytest
+from replay_commands import command
 from replay_values import make_spec
-from test_maintenance import command
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import DataSource, ReplayReader

@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool
-from test_train_node import settings_file
+from train_node_runs import settings_file
 from visualization_msgs.msg import MarkerArray
 
 from sac_ros.config.base import flatten
@@ -20,7 +20,6 @@ from sac_ros.ros import conversions as messages
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.training.trainer import Trainer
 
-ARM = TWO_JOINTS
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GOALS = 10
 RADIUS = 0.05  # [m]
@@ -31,7 +30,7 @@ CONFIG = TrainConfig(
     learning_starts=200,
     compile=False,
     final_eval_episodes=20,
-    arm=ArmConfig(model=ARM, control_period=0.05),
+    arm=ArmConfig(model=TWO_JOINTS, control_period=0.05),
     task=TaskConfig(episode_steps=40),
     controller=ControllerConfig('none'),  # else the untrained one drives the arm as well
     sac=SACConfig(hidden=64, batch_size=128, learning_rate=1e-3, gamma=0.95, initial_alpha=0.1),
@@ -47,7 +46,7 @@ def sim_and_policy(graph, policy):
         'policy': graph.subscribe(String, '/policy_node/state', LATCHED),
     }
     goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
-    graph.start('sim_node', '--ros-args', '-p', f'arm.model:={ARM}', '-p', 'seed:=1')
+    graph.start('sim_node', '--ros-args', '-p', f'arm.model:={TWO_JOINTS}', '-p', 'seed:=1')
     # The machine that runs the tests is busy: joint states are late only after a while.
     patient = ('supervision.state_period:=0.3', 'supervision.state_timeout:=1.0')
     parameters = ('autostart:=true', f'policy:={policy}', *patient)
@@ -70,7 +69,7 @@ def enabled(graph):
 def goals_reached(graph, policy):
     """Drive the arm to random goals and count those at which the tip stays."""
     said, goals = sim_and_policy(graph, policy)
-    robot, rng = load_robot(ARM), np.random.default_rng(0)
+    robot, rng = load_robot(TWO_JOINTS), np.random.default_rng(0)
     task = ReachTask(robot, TaskConfig())
     reached = 0
     for _ in range(GOALS):

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from package_sources import copy_sources
 from policy_files import linear_policy, save
-from test_package import copy_sources
 
 from sac_ros.robot.loader import load_robot
 from sac_ros.tasks.reach import ReachPoseTask, reach_spec

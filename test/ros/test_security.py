@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from paths import ROOT
 from policy_files import linear_policy, reach_spec, save
-from test_train_node import small_run
+from train_node_runs import small_run
 
 POLICY = ROOT / 'security/sac_ros.policy.xml'
 COMMAND = '/forward_effort_controller/commands'

@@ -2,35 +2,14 @@
 
 import signal
 
-import yaml
 from diagnostic_msgs.msg import DiagnosticArray
-from paths import TWO_JOINTS
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
+from train_node_runs import small_run
 from visualization_msgs.msg import MarkerArray
 
 from sac_ros.deploy.onnx_policy import OnnxPolicy
-
-ARM = TWO_JOINTS
-
-
-def settings_file(path, **settings):
-    path.write_text(yaml.safe_dump({'train_node': {'ros__parameters': settings}}))
-    return ('--ros-args', '--params-file', str(path))
-
-
-def small_run(tmp_path, **changes):
-    settings = {
-        'run_dir': str(tmp_path / 'run'),
-        'compile': False,
-        'arm.model': ARM,
-        'sac.hidden': 16,
-        'sac.batch_size': 16,
-        'controller.name': 'none',
-        'final_eval_episodes': 2,
-    }
-    return settings_file(tmp_path / 'train.yaml', **(settings | changes))
 
 
 def test_is_steered_by_services_and_resumes(graph, tmp_path):

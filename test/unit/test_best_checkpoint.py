@@ -5,7 +5,8 @@ import json
 
 import pytest
 import torch
-from test_trainer import config, same, stop_at
+from small_runs import config, stop_at
+from tensors import same
 
 from sac_ros.deploy.policy_file import find_policy
 from sac_ros.errors import CheckpointError

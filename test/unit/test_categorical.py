@@ -5,7 +5,8 @@ import math
 
 import pytest
 import torch
-from test_sac import PLAIN, SMALL, batch, leaves, noise, problem
+from learner_inputs import PLAIN, SMALL, batch, noise, problem
+from tensors import leaves
 
 from sac_ros.accel.compiler import Compiler
 from sac_ros.sac.sac import SAC, categorical

@@ -7,7 +7,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from test_trainer import config, leaves, same
+from small_runs import config
+from tensors import leaves, same
 
 from sac_ros.errors import CheckpointError
 from sac_ros.training.checkpoint import _flatten, load_checkpoint, load_notes, save_checkpoint

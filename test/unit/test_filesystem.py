@@ -7,8 +7,9 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from test_trainer import config, same, transitions
-from test_video import records
+from event_files import records
+from small_runs import config, transitions
+from tensors import same
 
 from sac_ros.errors import CheckpointError, SacRosError, StorageError
 from sac_ros.filesystem import write_atomically

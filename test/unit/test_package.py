@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from package_sources import copy_sources
 from paths import ROOT
 
 import sac_ros
@@ -40,17 +40,6 @@ def run(command, cwd, env=None):
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
-
-
-def copy_sources(target):
-    """Copy what the package is built from."""
-    for name in ('sac_ros', 'launch', 'config', 'resource'):
-        shutil.copytree(
-            ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__', '*.egg-info')
-        )
-    for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml'):
-        shutil.copy(ROOT / name, target / name)
-    return target
 
 
 def files_in(folder):

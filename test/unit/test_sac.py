@@ -5,11 +5,13 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from learner_inputs import PLAIN, SMALL, batch, noise, problem
+from paths import HELPERS
+from tensors import leaves, same
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sac_ros.accel.compiler import CACHE, Compiler
@@ -19,50 +21,7 @@ from sac_ros.sac.adam import adam_state, adam_step
 from sac_ros.sac.base_controller import Base, entropy_weight
 from sac_ros.sac.networks import sample_action
 from sac_ros.sac.sac import SAC
-from sac_ros.spec import ObservationField, PolicySpec, Transition
-
-
-def problem(n_observation=2, n_action=1):
-    return PolicySpec(
-        joint_names=tuple(f'j{i}' for i in range(n_action)),
-        observation=(ObservationField('observation', n_observation, ''),),
-        torque_limit=(1.0,) * n_action,
-        position_lower=(-1.0,) * n_action,
-        position_upper=(1.0,) * n_action,
-        velocity_limit=(1.0,) * n_action,
-        control_period=0.05,
-        model_hash='test',
-    )
-
-
-def batch(n=32, n_observation=2, n_action=1, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return Transition(
-        torch.randn(n, n_observation, generator=draw),
-        torch.rand(n, n_action, generator=draw) * 2 - 1,
-        torch.randn(n, generator=draw),
-        (torch.rand(n, generator=draw) < 0.5).float(),
-        torch.randn(n, n_observation, generator=draw),
-    )
-
-
-def noise(sac, seed=0):
-    return sac.noise(torch.Generator().manual_seed(seed))
-
-
-def leaves(state):
-    return torch.utils._pytree.tree_leaves(state)
-
-
-def equal(one, other):
-    return all(torch.equal(a, b) for a, b in zip(leaves(one), leaves(other), strict=True))
-
-
-PLAIN = SACConfig(
-    hidden=16, batch_size=64, normalization='none', normalize_observation=False, n_atoms=0,
-    actor_ema_rate=1.0,
-)  # fmt: skip
-SMALL = dataclasses.replace(PLAIN, batch_size=32)
+from sac_ros.spec import Transition
 
 
 def test_update_is_pure_and_reproducible():
@@ -71,11 +30,11 @@ def test_update_is_pure_and_reproducible():
     kept = [leaf.clone() for leaf in leaves(state)]
     first, _ = sac.update(state, batch(), noise(sac))
     second, _ = sac.update(state, batch(), noise(sac))
-    assert equal(first, second)
+    assert same(first, second)
     assert all(torch.equal(a, b) for a, b in zip(kept, leaves(state), strict=True))
-    assert not equal(first, state)
-    assert equal(sac.initialize(1), state)
-    assert not equal(sac.initialize(2), state)
+    assert not same(first, state)
+    assert same(sac.initialize(1), state)
+    assert not same(sac.initialize(2), state)
 
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='torch finds no GPU')
@@ -143,7 +102,7 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
     state = sac.initialize(0)
     wanted, _ = sac.update(state, batch(), noise(sac))
     for _ in range(2):
-        assert equal(update(state, batch(), noise(sac))[0], wanted)
+        assert same(update(state, batch(), noise(sac))[0], wanted)
     warned = [record for record in caplog.records if record.name == 'sac_ros.accel.compiler']
     assert [record.message[:25] for record in warned] == ['cannot compile the update']
 
@@ -159,13 +118,16 @@ from pathlib import Path
 from sac_ros.accel import matmul as products
 if {missing == 'product'}:
     products.SOURCE = Path({str(broken)!r})
-from test_sac import SAC, SMALL, Compiler, batch, equal, noise, problem
+from learner_inputs import SMALL, batch, noise, problem
+from tensors import same
+from sac_ros.accel.compiler import Compiler
+from sac_ros.sac.sac import SAC
 sac, compiler = SAC(problem(), None, SMALL), Compiler()
 state, whole, critics = sac.initialize(0), compiler(sac.update), compiler(sac.update_critics)
 wanted, _ = sac.update_critics(sac.update(state, batch(), noise(sac))[0], batch(), noise(sac))
 state, _ = whole(state, batch(), noise(sac))
 state, _ = critics(state, batch(), noise(sac))
-print(compiler.failed, equal(state, wanted))
+print(compiler.failed, same(state, wanted))
 """
     environment = {k: v for k, v in os.environ.items() if k not in ('CXX', CACHE)}
     environment['XDG_CACHE_HOME'] = str(tmp_path)
@@ -173,7 +135,7 @@ print(compiler.failed, equal(state, wanted))
         environment['PATH'] = str(tmp_path)
     done = subprocess.run(
         [sys.executable, '-c', program], capture_output=True, text=True, env=environment,
-        cwd=Path(__file__).parent, check=True,
+        cwd=HELPERS, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ['True', 'True']
     assert (tmp_path / 'sac_ros' / 'inductor').is_dir()  # where it will be after a restart too
@@ -220,10 +182,10 @@ def test_a_given_discount_takes_the_place_of_gamma():
     _, step = sac._prepare_batch(state, transitions, draws, discount)
     assert torch.equal(step.discount, discount * (1 - transitions.terminated))
     usual, _ = sac.update(state, transitions, draws)
-    same, _ = sac.update(state, transitions, draws, torch.full((32,), sac.config.gamma))
+    constant, _ = sac.update(state, transitions, draws, torch.full((32,), sac.config.gamma))
     other, _ = sac.update(state, transitions, draws, discount)
-    assert equal(usual, same)
-    assert not equal(usual, other)
+    assert same(usual, constant)
+    assert not same(usual, other)
 
 
 def test_a_random_subset_makes_the_target_and_all_critics_teach_the_actor():
@@ -250,10 +212,10 @@ def test_critics_alone_are_what_the_whole_update_makes_of_them():
     state = sac.initialize(0)
     whole, _ = sac.update(state, batch(), noise(sac))
     alone, _ = sac.update_critics(state, batch(), noise(sac))
-    assert equal(alone.critic, whole.critic)
-    assert equal(alone.target_critic, whole.target_critic)
-    assert equal(alone.actor, state.actor)
-    assert equal(alone.temperature, state.temperature)
+    assert same(alone.critic, whole.critic)
+    assert same(alone.target_critic, whole.target_critic)
+    assert same(alone.actor, state.actor)
+    assert same(alone.temperature, state.temperature)
 
 
 def test_the_deployed_actor_is_the_running_mean():
@@ -288,7 +250,7 @@ def test_batch_renormalisation_needs_no_target_and_hands_its_moments_on():
     for part in ('actor', 'critic'):
         before, after = getattr(state.running, part), getattr(new.running, part)
         assert before.keys() == after.keys()
-        assert not equal(before, after)
+        assert not same(before, after)
 
 
 @pytest.mark.parametrize('kind', ['caps_temporal', 'caps_spatial'])

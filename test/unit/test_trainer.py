@@ -7,53 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
-import torch
+from paths import HELPERS
+from small_runs import HIDDEN, config, episodes, rows, stop_at, transitions
+from tensors import leaves, same
 
 from sac_ros.config.base import flatten
-from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.training import SACConfig, TaskConfig
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
-from sac_ros.replay import ReplayReader
 from sac_ros.spec import Transition
 from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.training.open_episode import retrace
 from sac_ros.training.trainer import Trainer
-
-HIDDEN = SACConfig(hidden=8, batch_size=16)
-
-
-def config(run_dir, **changes):
-    values = dict(
-        run_dir=str(run_dir), steps=200, gradient_steps=1, learning_starts=20, eval_every=50,
-        eval_episodes=1, compile=False, video=False, task=TaskConfig(episode_steps=10), sac=HIDDEN,
-        controller=ControllerConfig('none'),
-    )  # fmt: skip
-    if changes.get('sac', HIDDEN).n_step > 1:
-        values['her_fraction'] = 0.0
-    return TrainConfig(**{**values, **changes})
-
-
-def leaves(state):
-    return torch.utils._pytree.tree_leaves(state)
-
-
-def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(leaves(one), leaves(other), strict=True))
-
-
-def rows(run_dir):
-    replay = ReplayReader(Path(run_dir) / 'replay')
-    packed = replay.rows(replay.sequences())
-    return packed, replay.layout
-
-
-def transitions(run_dir):
-    packed, layout = rows(run_dir)
-    return packed[:, : layout.trailer].copy()
 
 
 def test_every_transition_is_stored_with_its_episode(tmp_path):
@@ -91,7 +59,7 @@ CRASHING = """
 import os, signal, sys
 sys.path.insert(0, {here!r})
 import dataclasses
-from test_trainer import HIDDEN, config
+from small_runs import HIDDEN, config
 from sac_ros.config.training import TaskConfig
 from sac_ros.training.trainer import Trainer
 
@@ -105,7 +73,7 @@ Trainer(config({run_dir!r}, sac=sac, **{changes!r})).run(die)
 
 
 def crash(run_dir, at, sac=None, **changes):
-    here = str(Path(__file__).parent)
+    here = str(HELPERS)
     code = CRASHING.format(here=here, at=at, run_dir=str(run_dir), sac=sac or {}, changes=changes)
     ended = subprocess.run([sys.executable, '-c', code], check=False)
     assert ended.returncode == -signal.SIGKILL
@@ -123,24 +91,6 @@ def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(tmp_path, times):
     killed.run()
     assert same(killed.state, whole.state)
     assert (transitions(tmp_path / 'killed') == transitions(tmp_path / 'whole')).all()
-
-
-def stop_at(run_dir, at, **changes):
-    """Run until a step and stop as Ctrl-C does; return the trainer."""
-    trainer = Trainer(config(run_dir, **changes))
-
-    def stop(running):
-        if running.step == at:
-            running.request_stop()
-
-    assert trainer.run(stop) is False
-    assert trainer.step == at
-    return trainer
-
-
-def episodes(run_dir):
-    packed, layout = rows(run_dir)
-    return layout.episode(packed).tolist()
 
 
 INTERRUPTED = [
@@ -399,9 +349,9 @@ def test_a_checkpoint_cut_short_at_any_write_leaves_the_old_one(tmp_path):
     old = trainer.checkpoint.read_bytes()
     code = f"""
 import resource, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(HELPERS)!r})
 from pathlib import Path
-from test_trainer import config
+from small_runs import config
 from sac_ros.training.checkpoint import save_checkpoint
 from sac_ros.errors import CheckpointError
 from sac_ros.training.trainer import Trainer

@@ -7,7 +7,8 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
-from test_trainer import config, episodes, same, transitions
+from small_runs import config, episodes, transitions
+from tensors import same
 
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import EnvError, SpecMismatch

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from event_files import records
 from PIL import Image
 from policy_files import linear_policy, save
 
@@ -32,19 +33,6 @@ def drawing():
         OffscreenRenderer(SimArm(ArmConfig())).close()
     except EnvError as error:
         pytest.skip(str(error))
-
-
-def records(path):
-    """Yield the messages of an event file, their checksums checked."""
-    content, place = path.read_bytes(), 0
-    while place < len(content):
-        (length,) = struct.unpack_from('<Q', content, place)
-        for start, size in ((place, 8), (place + 12, length)):
-            crc = crc32c(content[start : start + size])
-            masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-            assert struct.unpack_from('<I', content, start + size) == (masked,)
-        yield content[place + 12 : place + 12 + length]
-        place += length + 16
 
 
 def read_log(folder):

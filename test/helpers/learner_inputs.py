@@ -1,0 +1,45 @@
+"""Specifications, batches and settings of small learners."""
+
+import dataclasses
+
+import torch
+
+from sac_ros.config.training import SACConfig
+from sac_ros.spec import ObservationField, PolicySpec, Transition
+
+
+def problem(n_observation=2, n_action=1):
+    return PolicySpec(
+        joint_names=tuple(f'j{i}' for i in range(n_action)),
+        observation=(ObservationField('observation', n_observation, ''),),
+        torque_limit=(1.0,) * n_action,
+        position_lower=(-1.0,) * n_action,
+        position_upper=(1.0,) * n_action,
+        velocity_limit=(1.0,) * n_action,
+        control_period=0.05,
+        model_hash='test',
+    )
+
+
+def batch(n=32, n_observation=2, n_action=1, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return Transition(
+        torch.randn(n, n_observation, generator=draw),
+        torch.rand(n, n_action, generator=draw) * 2 - 1,
+        torch.randn(n, generator=draw),
+        (torch.rand(n, generator=draw) < 0.5).float(),
+        torch.randn(n, n_observation, generator=draw),
+    )
+
+
+def noise(sac, seed=0):
+    return sac.noise(torch.Generator().manual_seed(seed))
+
+
+PLAIN = SACConfig(
+    hidden=16, batch_size=64, normalization='none', normalize_observation=False, n_atoms=0,
+    actor_ema_rate=1.0,
+)  # fmt: skip
+
+
+SMALL = dataclasses.replace(PLAIN, batch_size=32)
