@@ -134,7 +134,7 @@ def test_a_failed_fsync_is_made_good_by_writing_again(tmp_path):
         assert writer.durable_end == 15
 
 
-def test_an_interrupt_at_any_call_leaves_a_record_whole_or_absent(tmp_path):
+def test_an_interrupt_leaves_a_record_whole_or_absent(tmp_path):
     class Interrupted(Failing):
         def _call(self, method, *arguments):
             self.calls += 1

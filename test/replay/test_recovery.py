@@ -157,7 +157,7 @@ def test_repair_says_what_it_would_do_and_keeps_every_byte(replay, capsys):
     assert len(list((replay / COPIES).iterdir())) == 5
 
 
-def test_repair_completes_short_files_and_removes_leftovers_alone(replay):
+def test_repair_completes_short_files_and_removes_leftovers(replay):
     os.truncate(replay / '0000000001.seg', 70 * WIDTH + 5)
     for name in ('0000000009.tmp', 'spec.tmp', 'mine.tmp'):
         (replay / name).touch()

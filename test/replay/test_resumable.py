@@ -70,14 +70,14 @@ def test_known_steps_are_not_stored_twice_and_others_are_kept(replay, caplog):
     assert rewards.tolist() == [END - 2, END - 1, 7, 8]
 
 
-def test_transitions_that_the_learner_knew_and_are_gone_are_reported(replay, caplog):
+def test_lost_transitions_that_the_learner_knew_are_reported(replay, caplog):
     experience = ResumableReplay(replay, END + 7)
     assert experience.cursor == END
     assert 'lacks 7 transitions that the learner was trained on' in caplog.text
 
 
 @pytest.mark.parametrize('ended', ['', 'terminated', 'truncated'])
-def test_steps_after_known_ones_belong_to_their_episode_until_it_ends(tmp_path, ended):
+def test_steps_after_known_ones_continue_their_episode(tmp_path, ended):
     def store(experience, i):
         end = ended if i == 5 else ''
         experience.store(transition(i, terminated=end == 'terminated'), end == 'truncated')

@@ -164,7 +164,7 @@ def test_n_step_returns_stop_where_the_episode_does(writer, n):
     assert np.shares_memory(got.reward, out)
 
 
-def test_n_step_returns_never_cross_a_restart_or_a_damaged_record(tmp_path):
+def test_n_step_returns_never_cross_a_restart_or_damage(tmp_path):
     for first in (0, 10):
         with ReplayWriter(tmp_path / 'r', make_spec(), segment_records=SMALL) as writer:
             fill(writer, first, first + 10)

@@ -104,7 +104,7 @@ def test_a_record_written_while_we_looked_past_it_is_no_damage(tmp_path):
     assert reader.sequences().tolist() == list(range(20))
 
 
-def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monkeypatch):
+def test_a_segment_dropped_meanwhile_is_not_drawn_as_zeros(tmp_path, monkeypatch):
     """A reader that moves to a larger map may find that a segment it knew is gone."""
     monkeypatch.setattr('sac_ros.replay.records._MIN_SLOTS', 2)
     with ReplayWriter(
@@ -126,7 +126,7 @@ def test_a_segment_dropped_while_we_looked_is_not_drawn_as_zeros(tmp_path, monke
     assert_rows(reader, reader.sequences())
 
 
-def test_reopening_makes_durable_what_a_killed_writer_left_to_the_kernel(tmp_path):
+def test_reopening_syncs_what_a_killed_writer_left(tmp_path):
     class Counting(NoSync):
         def sync(self, fd):
             synced.append(os.readlink(f'/proc/self/fd/{fd}'))
@@ -332,7 +332,7 @@ def test_long_records_do_not_make_a_huge_segment(tmp_path, n_observation):
     assert_rows(reader, np.array([0, records - 1, records, records + 2]))
 
 
-def test_a_directory_of_long_records_in_larger_segments_is_still_read(tmp_path):
+def test_long_records_in_larger_segments_are_still_read(tmp_path):
     spec = make_spec(2_500)
     size = 65_536 // math.gcd(65_536, Layout.of(spec).record_bytes)  # whole pages of any machine
     with ReplayWriter(tmp_path / 'r', spec, segment_records=size, files=NoSync()) as writer:

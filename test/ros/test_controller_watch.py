@@ -84,7 +84,7 @@ def test_a_controller_that_changes_its_state_is_a_fault(graph, policy):
     graph.spin_until(lambda: not robot.torque().any(), what='the fallback')
 
 
-def test_a_controller_of_other_joints_or_another_quantity_is_refused(graph, policy, make_node):
+def test_a_controller_of_other_joints_or_quantity_is_refused(graph, policy, make_node):
     controller = make_node(CONTROLLER)
     controller.declare_parameter('joints', ['j3', 'j2', 'j1'])
     controller.declare_parameter('interface_name', 'effort')
@@ -119,9 +119,7 @@ def has_messages():
 
 
 @pytest.mark.skipif(has_messages(), reason='controller_manager_msgs is installed')
-def test_a_manager_that_cannot_be_asked_is_refused_unless_it_is_not_to_be_asked(
-    graph, policy, make_node
-):
+def test_an_unreadable_controller_manager_blocks_enabling(graph, policy, make_node):
     service = '/controller_manager/list_controllers'
     make_node('controller_manager').create_service(Trigger, service, lambda _, response: response)
     robot = Robot(graph, policy)

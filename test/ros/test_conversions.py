@@ -90,7 +90,7 @@ def test_a_quaternion_must_be_finite_and_of_length_1():
         messages.read_goal(message, 'base')
 
 
-def test_a_pose_is_drawn_as_three_arrows_in_it_which_a_point_takes_away():
+def test_a_pose_is_three_arrows_and_a_point_removes_them():
     header = Header(frame_id='base')
     goal = {'goal': np.array([0.1, 0.2, 0.3]), 'goal_orientation': np.array([0.0, 0.6, 0.0, 0.8])}
     ball, *arrows = messages.draw_goal(goal, header)

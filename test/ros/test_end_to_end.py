@@ -99,7 +99,7 @@ def goals_reached(graph, policy):
 
 
 @pytest.mark.timeout(280)
-def test_a_trained_policy_drives_the_arm_and_an_untrained_one_does_not(make_graph, tmp_path):
+def test_a_trained_policy_reaches_and_an_untrained_one_does_not(make_graph, tmp_path):
     settings = flatten(CONFIG) | {'run_dir': str(tmp_path / 'run')}
     graph = make_graph()
     trainer = graph.start('train_node', *settings_file(tmp_path / 'train.yaml', **settings))

@@ -83,7 +83,7 @@ def test_a_process_that_is_gone_leaves_no_torque(graph, robot, victim, number):
         finish(process)
 
 
-def test_nothing_is_enabled_without_the_guard_and_all_goes_on_when_it_is_back(graph, robot):
+def test_enabling_needs_the_guard_and_works_once_it_is_back(graph, robot):
     robot.run()
     graph.stop(robot.guard, signal.SIGTERM)
     robot.wait('FAULT')

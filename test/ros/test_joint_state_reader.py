@@ -96,7 +96,7 @@ def test_stamps_are_those_of_one_publisher():
         assert reading.read(('j3',), b'right', stamp=10.0 + PERIOD * step, dt=0.0) is not None
 
 
-def test_a_stamp_that_is_not_new_is_left_out_and_a_clock_may_jump():
+def test_an_old_stamp_is_ignored_and_a_clock_may_jump():
     reading = Reading()
     assert reading.read(stamp=50.0) is not None
     assert reading.read(stamp=50.0) is None
@@ -167,7 +167,7 @@ def test_a_part_that_stopped_makes_no_states():
     assert reading.ignored[-1] == 'partial joint states, without j3'
 
 
-def test_one_joint_of_two_publishers_is_refused_until_one_of_them_is_gone():
+def test_a_joint_of_two_publishers_is_refused_until_one_is_gone():
     reading = Reading()
     reading.read()
     with pytest.raises(StateError, match='two publishers send the joint state of j2'):
@@ -176,7 +176,7 @@ def test_one_joint_of_two_publishers_is_refused_until_one_of_them_is_gone():
     assert reading.read(publisher=b'other', dt=1.5 * TIMEOUT) is not None
 
 
-def test_a_velocity_that_does_not_match_the_positions_is_refused():
+def test_a_velocity_that_contradicts_positions_is_refused():
     reading = Reading()
     with pytest.raises(StateError, match=r'does not match the change of position: j2$'):
         for step in range(100):

@@ -13,7 +13,7 @@ def damping_policy(path):
     return save(linear_policy(SPEC, weight, bias=[0.5] * 3), path)
 
 
-def test_positions_alone_are_refused_unless_they_are_to_be_differentiated(graph, tmp_path):
+def test_missing_velocities_are_refused_unless_estimated(graph, tmp_path):
     policy = damping_policy(tmp_path / 'policy.onnx')
     robot = Robot(graph, policy)
     robot.velocity = []

@@ -354,7 +354,7 @@ def generate_launch_description():
 """
 
 
-def test_a_launch_file_that_includes_ours_has_arguments_of_its_own(share, launch, policy):
+def test_an_including_launch_file_has_arguments_of_its_own(share, launch, policy):
     file = Path(policy).parent / 'mine.launch.py'
     deploy = share / 'launch/deploy.launch.py'
     file.write_text(INCLUDING.format(file=deploy, run_dir=file.parent))

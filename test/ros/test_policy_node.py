@@ -209,7 +209,7 @@ sys.exit(policy_node.main(sys.argv))
 """
 
 
-def test_a_torque_that_was_on_its_way_when_the_program_was_stopped_is_not_sent(graph, policy):
+def test_a_torque_computed_before_a_stall_is_not_sent(graph, policy):
     robot = Robot(graph, policy, '-p', 'supervision.stall_timeout:=0.4', program=('-c', HELD_UP))
     robot.run()
     graph.spin_until(lambda: stopped(robot.process.pid), what='the stop')
@@ -234,9 +234,7 @@ sys.exit(policy_node.main(sys.argv))
 """
 
 
-def test_a_mistake_of_ours_in_a_transition_is_told_and_leaves_nothing_half_done(
-    graph, policy, tmp_path
-):
+def test_an_error_in_a_lifecycle_transition_is_undone(graph, policy, tmp_path):
     commands = graph.subscribe(Float64MultiArray, COMMAND)
     with (tmp_path / 'log').open('w+') as log:
         arguments = ['--ros-args', '-p', f'policy:={policy}']

@@ -89,7 +89,7 @@ def test_the_steps_of_the_readme(graph, run_dir):
         assert 'Traceback' not in graph.output(process)
 
 
-def test_a_goal_in_a_namespace_is_received_by_a_node_of_another_name(graph, tmp_path):
+def test_a_namespaced_goal_reaches_a_node_of_another_name(graph, tmp_path):
     policy = save(linear_policy(pose_spec(3)), tmp_path / 'policy.onnx')
     states = graph.subscribe(String, '/left/driver/state', LATCHED_TOPIC)
     node = graph.start(
@@ -166,7 +166,7 @@ def test_a_mistake_is_one_line_and_status_2(domain, tmp_path, arguments, message
     assert [path.name for path in tmp_path.iterdir()] == ['sim.yaml']
 
 
-def test_options_replace_the_file_and_ros_arguments_replace_both(domain, tmp_path):
+def test_options_override_the_file_and_ros_arguments_both(domain, tmp_path):
     (tmp_path / 'sim.yaml').write_text(
         'sim_node: {ros__parameters: {rate: 3, seed: 3, goals: pose, arm.model: absent}}'
     )

@@ -56,7 +56,7 @@ def client(graph, *arguments):
         process.wait()
 
 
-def test_a_client_that_vanishes_before_its_responses_delays_no_command(graph, policy):
+def test_a_client_that_vanishes_delays_no_command(graph, policy):
     """Each response to it blocks for 100 ms, ten of them in one thread: above stall_timeout."""
     short = ('-p', 'supervision.state_period:=0.1', '-p', 'supervision.state_timeout:=0.5')
     robot = Robot(graph, policy, *short, '-p', 'supervision.stall_timeout:=0.5')

@@ -81,7 +81,7 @@ def test_alternating_torque_chatters():
     assert figures.chatter == pytest.approx(0.04, rel=0.3)
 
 
-def test_a_fault_is_counted_with_its_reason_and_the_next_episode_begins_at_rest():
+def test_a_fault_is_counted_and_the_next_episode_begins_at_rest():
     env, begun = env_of(steps=10), []
     at = env.policy_spec.slices()['joint_velocity']
 
@@ -104,7 +104,7 @@ def test_a_fault_is_counted_with_its_reason_and_the_next_episode_begins_at_rest(
     assert (np.array(begun) == 0).all()
 
 
-def test_from_goal_to_goal_an_episode_begins_where_the_last_one_ended():
+def test_a_continued_episode_begins_where_the_last_ended():
     env, begun = env_of(steps=2), []
     at = env.policy_spec.slices()['joint_position']
 
@@ -119,7 +119,7 @@ def test_from_goal_to_goal_an_episode_begins_where_the_last_one_ended():
     assert not np.allclose(begun[0], begun[2], atol=1e-3)
 
 
-def test_the_baseline_is_accepted_and_its_figures_have_stable_keys(good):
+def test_the_baseline_is_accepted_with_stable_figure_keys(good):
     _, result = good
     assert result.accepted and result.verdict == 'ACCEPTED'
     told = json.loads(json.dumps(result.to_json(), allow_nan=False))
@@ -160,7 +160,7 @@ def test_a_speed_between_limit_and_fault_is_a_warning(good):
     assert verdict.accepted and '1.20' in verdict.warnings[0]
 
 
-def test_rank_puts_faults_before_contacts_before_success_before_distance(good):
+def test_rank_is_by_faults_contacts_success_then_distance(good):
     best = good[1].passes[FROM_REST]
     order = [
         best,

@@ -212,7 +212,7 @@ def test_a_fault_ends_the_episode_without_reward_or_success():
     assert info['period'].states == 1 and not info['executed_action'].any()
 
 
-def test_the_executed_action_is_the_mean_of_what_the_guards_let_through():
+def test_the_executed_action_is_the_mean_guarded_action():
     env = still_env()
     env.reset(seed=0)
     limit, applied = np.array(env.policy_spec.torque_limit), []
@@ -261,7 +261,7 @@ def test_periods_that_do_not_divide_are_refused(arm, message):
         still_env(**arm)
 
 
-def test_shorter_time_steps_and_states_add_up_to_the_control_period():
+def test_shorter_time_steps_add_up_to_the_control_period():
     env = still_env(control_period=0.012, state_period=0.004, timestep=0.001)
     env.reset(seed=0)
     before = env.arm.time

@@ -105,7 +105,7 @@ def test_spheres_detect_contacts(name):
     assert near[~touches].mean() < 0.6  # a free arm may move
 
 
-def test_a_joint_that_alone_decides_on_contact_has_barred_intervals():
+def test_a_joint_that_alone_causes_contact_has_barred_intervals():
     """The wrist of a UR5 meets the forearm in one interval per turn, whatever its other joints."""
     arm = simulated('ur5')
     chain = with_collisions(arm)

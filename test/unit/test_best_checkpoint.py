@@ -53,7 +53,7 @@ def test_what_was_best_is_remembered_across_resumes(tmp_path, monkeypatch):
     assert last.best.step == load_notes(tmp_path / 'best.npz')['step'] == 200
 
 
-def test_a_best_of_other_settings_is_ignored_and_a_damaged_one_named(tmp_path):
+def test_a_best_of_other_settings_is_ignored_damage_is_named(tmp_path):
     Trainer(config(tmp_path, steps=30)).run()
     assert Trainer(config(tmp_path, eval_episodes=2)).best.step is None
     file = tmp_path / 'best.npz'

@@ -32,7 +32,7 @@ def test_a_joint_at_full_torque_stops_at_its_limit(name):
     assert pushed >= len(guarded.limit) and not guarded.faults
 
 
-def test_all_joints_of_the_default_arm_at_full_torque_stop_at_their_limits():
+def test_all_joints_at_full_torque_stop_at_their_limits():
     guarded, rng = _benchmark.GuardedArm('default'), np.random.default_rng(0)
     assert max(guarded.push_all(rng).max() for _ in range(8)) <= OVERSHOOT
     assert not guarded.faults

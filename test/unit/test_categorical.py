@@ -28,7 +28,7 @@ def some(n=7, rows=50):
     return probability, returns
 
 
-def test_a_projection_keeps_mass_and_mean_and_leaves_atoms_where_they_are():
+def test_a_projection_keeps_mass_mean_and_existing_atoms():
     probability, returns = some()
     target = categorical.project_distribution(probability, returns, BOUNDS)
     atoms = categorical.atoms(BOUNDS, 7)

@@ -61,7 +61,7 @@ def test_every_flipped_bit_is_refused(run, tmp_path):
                 read(path)
 
 
-def test_a_flipped_bit_of_an_older_checkpoint_is_refused_or_changes_nothing(run, tmp_path):
+def test_a_bit_flip_in_an_older_checkpoint_is_refused_or_inert(run, tmp_path):
     path = tmp_path / 'checkpoint.npz'
     content, notes = old_format(run)
     path.write_bytes(content)

@@ -37,7 +37,7 @@ def test_what_is_left_open_depends_on_hindsight(hindsight, given, wanted):
     assert (config.normalization, config.n_atoms, config.adam_beta1) == wanted
 
 
-def test_what_is_given_replaces_the_presets_value_even_if_it_is_the_default():
+def test_a_given_default_still_replaces_the_value_of_a_preset():
     given = {'preset': 'sac', 'sac.gamma': TrainConfig().sac.gamma, 'steps': 7}
     config = build(TrainConfig, given)
     assert (config.sac.gamma, config.steps) == (TrainConfig().sac.gamma, 7)

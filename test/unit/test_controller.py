@@ -64,7 +64,7 @@ def test_ramps_to_the_torque_of_the_policy(tmp_path):
     assert (np.diff(torque[:, 0]) >= -1e-9).all()
 
 
-def test_the_policy_ticks_at_its_period_and_every_state_is_answered(tmp_path):
+def test_the_policy_runs_at_its_period_and_answers_every_state(tmp_path):
     loop = Loop(tmp_path).start()
     torque = loop.run(1.0)
     assert len(torque) == 500
@@ -72,7 +72,7 @@ def test_the_policy_ticks_at_its_period_and_every_state_is_answered(tmp_path):
     assert loop.controller.supervisor.counts['missed ticks'] == 0
 
 
-def test_the_policy_is_rehearsed_before_each_tick_and_nothing_else_changes(tmp_path):
+def test_the_warm_up_before_each_tick_changes_nothing_else(tmp_path):
     class Counting:
         def __init__(self, policy):
             self.policy, self.asked = policy, 0
@@ -172,7 +172,7 @@ def test_outside_limits_or_moving_no_enabling(tmp_path):
     assert 'moving at 1.00 rad/s' in loop.controller.enable(loop.now)
 
 
-def test_without_a_velocity_limit_no_enabling_unless_one_is_given(tmp_path):
+def test_enabling_needs_a_velocity_limit(tmp_path):
     changes = {'control_period': 0.02, 'gravity_compensated': False}
     spec = reach_spec(velocity_limit=(4.0, math.inf), **changes)
     loop = Loop(tmp_path, spec=spec)
@@ -208,7 +208,7 @@ def test_silence_brings_the_torque_down(tmp_path):
     assert loop.state is State.FAULT and 'no joint state' in loop.controller.report()[1]
 
 
-def test_another_policy_is_swapped_in_while_moving_and_ramped_up(tmp_path):
+def test_a_policy_swapped_in_while_moving_is_ramped_up(tmp_path):
     loop = Loop(tmp_path, bias=[3, 3]).start()
     before = loop.run(1.0)[-1]
     other = OnnxPolicy(save(linear_policy(SPEC, bias=[-3, 1]), tmp_path / 'q.onnx'))

@@ -62,7 +62,7 @@ def test_noise_has_the_spread_asked_for():
     assert samples[:, 1].std(axis=0) == pytest.approx(np.full(6, 0.2), rel=0.1)
 
 
-def test_strength_and_friction_differ_between_specimens_and_come_back():
+def test_strength_and_friction_vary_by_episode_and_are_restored():
     arm = specimen(1, torque_error=0.2, friction_error=0.5)
     nominal = SimArm(ArmConfig()).model.dof_damping
     arm.step(np.ones(6))

@@ -64,7 +64,7 @@ def test_a_short_gap_ends_by_itself_and_a_long_one_does_not():
         (lambda guard: guard.take_state(0.9, STILL, STILL), 'no joint state for 20 ms'),
     ],
 )
-def test_a_state_that_cannot_be_used_blocks_until_the_fallback_is_asked_for(spoil, reason):
+def test_an_unusable_state_blocks_until_a_fallback_is_requested(spoil, reason):
     guard = running()
     spoil(guard)
     assert not guard.command(1.002, 1.001, TORQUE).any() and reason in guard.blocked

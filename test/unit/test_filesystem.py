@@ -71,7 +71,7 @@ def test_a_video_that_finds_no_space_leaves_none(tmp_path):
     ('at', 'kind', 'name'),
     [(45, StorageError, 'evaluations.jsonl'), (63, CheckpointError, 'checkpoint.npz')],
 )
-def test_a_run_whose_disk_fills_up_ends_with_one_line_and_goes_on(tmp_path, at, kind, name):
+def test_a_run_on_a_full_disk_ends_with_one_line_and_resumes(tmp_path, at, kind, name):
     whole = Trainer(config(tmp_path / 'whole', steps=80))
     whole.run()
     full = contextlib.ExitStack()

@@ -168,7 +168,7 @@ def test_what_is_meant_is_understood(values, index, expected):
     assert (got.tolist() if index == 0 else got) == expected
 
 
-def test_an_executed_action_is_given_in_units_of_the_environment():
+def test_an_executed_action_is_in_units_of_the_environment():
     info = {'executed_action': np.array([1.0, -2.0])}
     *_, got = step_giving(info=info).step(ZERO)
     assert got['executed_action'].tolist() == [0.5, -1.0]

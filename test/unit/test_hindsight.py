@@ -30,7 +30,7 @@ def lived(config, steps=60):
 
 
 @pytest.mark.parametrize('task', ['reach-point', 'track-point'])
-def test_rewards_are_those_of_the_new_goals_and_nothing_else_changes(task):
+def test_relabeling_changes_only_goals_and_their_rewards(task):
     config = TrainConfig(task=TaskConfig(name=task, action_cost=0.2, smoothness_cost=0.1))
     batch, tips, env, spec, chain = lived(config)
     kept = [column.copy() for column in batch]
@@ -75,7 +75,7 @@ class Own(ReachTask):
         return super().reward(motion) * 0.5
 
 
-def test_only_tasks_that_are_a_matter_of_distance_are_relabelled():
+def test_only_tasks_of_distance_are_relabeled():
     env = ArmEnv(TrainConfig())
     spec, chain = env.policy_spec, env.arm.robot.chain
     own = Own(env.arm, TaskConfig())

@@ -85,7 +85,7 @@ def test_velocities_from_positions():
     assert estimator.update(states[0][0], PERIOD).tolist() == [0.0, 0.0]
 
 
-def test_velocities_of_an_endless_joint_have_no_spike_where_it_wraps():
+def test_velocities_of_an_endless_joint_wrap_without_a_spike():
     estimator = VelocityEstimator(0.0, 0.05, ENDLESS)
     estimator.update(np.array([0.0, 3.14]), np.inf)
     velocity = estimator.update(np.array([0.0, -3.14]), PERIOD)

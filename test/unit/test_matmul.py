@@ -165,7 +165,7 @@ def test_the_mask_of_a_relu_follows_its_product():
 
 
 @pytest.mark.parametrize('own', [False, pytest.param(True, marks=needs_own)])
-def test_rounded_factors_change_a_gradient_by_no_more_than_bfloat16_does(own):
+def test_rounded_factors_err_no_more_than_bfloat16(own):
     if own and not OWN.bf16:
         pytest.skip('this processor has no bfloat16')
     got = compiled(Watched(bf16=True, own=own), networks_gradient, *arguments())

@@ -115,7 +115,7 @@ def test_critics_are_independent_and_differently_initialised(normalization):
     assert not torch.allclose(after[1], before[1])
 
 
-def test_normalised_layers_do_not_care_how_large_their_weights_are():
+def test_normalized_layers_ignore_the_scale_of_their_weights():
     features, action = torch.randn(5, 4), torch.randn(5, 2)
     for normalization in ('none', 'layer'):
         networks = critics(normalization, hidden=32)
@@ -127,7 +127,7 @@ def test_normalised_layers_do_not_care_how_large_their_weights_are():
         assert same == (normalization == 'layer')
 
 
-def test_batch_renormalisation_is_batch_normalisation_once_the_moments_agree():
+def test_batch_renorm_equals_batch_norm_once_the_moments_agree():
     """Ioffe, 2017: with running moments equal to the batch's, r = 1 and d = 0."""
     norm, x = BatchRenorm((1, 6)), 3 + 2 * torch.randn(64, 6)
     for _ in range(2_000):
@@ -141,7 +141,7 @@ def test_batch_renormalisation_is_batch_normalisation_once_the_moments_agree():
     assert torch.allclose(far.mean(0), torch.full((6,), 5.0), atol=1e-3)
 
 
-def test_a_dropout_mask_is_fair_and_its_entries_are_independent_in_pairs():
+def test_dropout_masks_are_fair_and_pairwise_independent():
     rate, rows, columns = 0.2, 400, 300
     masks = dropout_mask(torch.rand(20, rows + columns), columns, rate)
     dropped = (masks == 0).float()
@@ -171,7 +171,7 @@ def test_the_normalizer_holds_the_moments_of_all_it_saw():
     assert normalizer(torch.full((1, 3), 1e9)).max() == 10
 
 
-def test_gsde_explores_along_a_function_of_the_state_with_the_spread_it_states():
+def test_gsde_is_a_function_of_the_state_with_its_stated_spread():
     """Raffin et al., 2021, equation 6: the noise is Gaussian with the variance sum (z sigma)^2."""
     actor = Actor(4, 2, SACConfig(hidden=16, exploration='gsde'))
     features = torch.randn(3, 4)

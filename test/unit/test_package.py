@@ -68,7 +68,7 @@ def test_settings_files_name_only_settings_that_exist():
             assert type(value) is known[key], f'{key} in config/{name}.yaml'
 
 
-def test_every_locked_package_has_a_hash_and_the_version_of_the_constraints():
+def test_locked_packages_have_hashes_and_constrained_versions():
     pins = {}
     for name in ('constraints', 'constraints-kilted'):
         lines = (ROOT / f'requirements/{name}.txt').read_text().splitlines()

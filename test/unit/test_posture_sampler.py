@@ -64,7 +64,7 @@ def distance_to_fixed_links(arm, point):
     return nearest
 
 
-def test_an_arm_stands_on_its_mounting_plane_unless_another_is_given():
+def test_an_arm_stands_on_its_mounting_plane_by_default():
     for text, height in (('', 0.0), ('-0.2', -0.2), ('0.05', 0.05)):
         arm = SimArm(ArmConfig(table=text))
         assert arm.robot.table.height == height
@@ -83,7 +83,7 @@ def goals_of(arm, count=100, **settings):
     return np.array([task.sample_goal(rng) for _ in range(count)])
 
 
-def test_an_arm_below_its_mounting_plane_has_no_table_and_says_so(tmp_path):
+def test_an_arm_below_its_mounting_plane_has_no_table(tmp_path):
     file = tmp_path / 'hanging.xml'
     file.write_text(HANGING)
     arm = SimArm(ArmConfig(model=str(file)))
@@ -98,7 +98,7 @@ def test_an_arm_below_its_mounting_plane_has_no_table_and_says_so(tmp_path):
     assert goals_of(low, 20)[:, 2].min() >= -0.6 + TABLE_CLEARANCE
 
 
-def test_a_link_that_turns_inside_the_table_and_pairs_that_always_touch_are_noted(tmp_path):
+def test_links_in_the_table_and_pairs_in_contact_are_noted(tmp_path):
     file = tmp_path / 'sunk.xml'
     file.write_text("""<mujoco><compiler angle="radian"/><worldbody>
       <body name="base"><geom size=".02"/>

@@ -42,7 +42,7 @@ def test_scalars_are_read_back_up_to_a_torn_end(tmp_path):
     assert read_scalars(tmp_path) == {'train/ent_coef': [(250, 0.5), (500, 0.25)], 'a': [(250, 1)]}
 
 
-def test_basins_are_split_at_the_valley_between_the_two_highest_peaks():
+def test_basins_are_split_at_the_valley_of_the_highest_peaks():
     x = np.linspace(-1, 1, 121)
     two = np.exp(-(((x - 0.5) / 0.2) ** 2)) + 0.6 * np.exp(-(((x + 0.5) / 0.2) ** 2))
     valley = int(np.argmin(two[30:90])) + 30
@@ -54,7 +54,7 @@ def test_basins_are_split_at_the_valley_between_the_two_highest_peaks():
     assert len(basins(np.zeros(121))) == 1
 
 
-def test_soft_returns_of_constant_rewards_have_their_closed_form():
+def test_soft_returns_of_constant_rewards_have_a_closed_form():
     gamma, alpha, reward, log_prob = 0.9, 0.5, 1.0, -2.0
     ended = soft_returns(np.full(50, reward), np.full(50, log_prob), gamma, alpha, None)
     left = 49 - np.arange(50)  # steps after this one
@@ -107,7 +107,7 @@ def test_values_are_compared_with_what_the_same_policy_earned(run_dir):
     np.testing.assert_array_equal(found.returns, again.returns)
 
 
-def test_curves_overlay_runs_and_average_those_that_differ_in_the_seed(run_dir):
+def test_curves_average_runs_that_differ_only_in_the_seed(run_dir):
     other = train_arm(run_dir.parent / 'two', seed=1)
     charts = curves([open_run(run_dir), open_run(other)])
     assert charts['groups'] == ['mean of 2 runs']
@@ -118,7 +118,7 @@ def test_curves_overlay_runs_and_average_those_that_differ_in_the_seed(run_dir):
     assert [m['name'] for m in returns['means']] == ['evaluation']
 
 
-def test_the_overview_names_what_differs_and_what_deserves_attention(run_dir):
+def test_the_overview_names_differences_and_warnings(run_dir):
     run = open_run(run_dir)
     shown = overview(run, {})
     changed = {item['name']: item['value'] for item in shown['settings']}

@@ -99,7 +99,7 @@ def integrals(grid, q, alpha, valley):
 
 
 @pytest.mark.parametrize('log_alpha', [-2.5, 'own', 1.0])
-def test_the_boltzmann_widget_agrees_with_an_independent_integration(page, run, log_alpha):
+def test_the_boltzmann_widget_agrees_with_integration(page, run, log_alpha):
     part = boltzmann(run)
     state, joint = part['first']
     grid, q = fine_curve(run, state, joint)
@@ -126,7 +126,7 @@ def test_the_boltzmann_widget_agrees_with_an_independent_integration(page, run, 
         assert best == pytest.approx(1)
 
 
-def test_cooling_collapses_on_the_greedy_action_and_heating_spreads(page, run):
+def test_cooling_finds_the_greedy_action_and_heating_spreads(page, run):
     part = boltzmann(run)
     state, joint = part['first']
     drawn = "document.getElementById('boltzmann-plot').data"
@@ -143,7 +143,7 @@ def test_cooling_collapses_on_the_greedy_action_and_heating_spreads(page, run):
     assert shown(page, 'boltzmann-max') == pytest.approx(top)
 
 
-def test_the_exact_integrals_hold_where_the_policy_is_narrower_than_the_grid(page):
+def test_exact_integrals_hold_for_very_narrow_policies(page):
     """A tent of slope 1 / alpha has Z, H and V in closed form at any temperature."""
     for alpha in (1e-5, 1e-3, 1.0, 100.0):
         soft = page.evaluate(

@@ -88,7 +88,7 @@ def test_a_policy_for_it_exports(name, tmp_path):
 
 
 @pytest.mark.long
-def test_a_short_training_keeps_what_the_base_controller_reaches(tmp_path):
+def test_a_short_training_keeps_what_the_base_controller_has(tmp_path):
     config = TrainConfig(
         arm=arm_config('openarm-left'),
         run_dir=str(tmp_path / 'run'),

@@ -57,7 +57,7 @@ def test_gravity_compensation_holds_it_and_its_absence_does_not():
     assert drift[False] > 0.1
 
 
-def test_torque_with_gravity_compensation_stays_within_the_actuator():
+def test_torque_plus_gravity_compensation_fits_the_actuator():
     arm = SimArm(ArmConfig())
     arm.reset(np.array([0, 1.5, 0, 0, 0, 0]))
     arm.step(np.full(6, 1e3))
@@ -66,7 +66,7 @@ def test_torque_with_gravity_compensation_stays_within_the_actuator():
     assert (np.abs(arm.data.qfrc_actuator) <= limit + 1e-9).all()
 
 
-def test_random_torques_for_a_minute_stay_finite_and_near_the_speed_limits():
+def test_a_minute_of_random_torques_stays_finite_and_slow():
     arm, rng = SimArm(ArmConfig()), np.random.default_rng(1)
     limit, fastest = np.array(ROBOT.torque_limit), np.zeros(6)
     for _ in range(1200):
@@ -99,7 +99,7 @@ def test_another_tip_is_another_robot_for_a_policy(tmp_path, capsys):
     assert 'model_hash: policy' in capsys.readouterr().err
 
 
-def test_an_mjcf_arm_loads_and_its_missing_torque_limit_is_named(tmp_path):
+def test_an_mjcf_arm_loads_or_names_its_missing_torque_limit(tmp_path):
     arm = """<mujoco model="two"><worldbody><body name="a"><joint name="j1" axis="0 0 1" {one}/>
       <geom size=".1" mass="1"/><body name="b" pos="0 0 .3"><joint name="j2" type="slide" {two}/>
       <geom size=".1" mass="1"/></body></body></worldbody></mujoco>"""

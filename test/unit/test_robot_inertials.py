@@ -31,9 +31,7 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize('values', IMPOSSIBLE)
 @pytest.mark.parametrize('mass', [0.001, 2])
-def test_an_impossible_inertia_becomes_that_of_the_shapes_at_the_given_mass(
-    tmp_path, values, mass
-):
+def test_an_impossible_inertia_becomes_that_of_the_shapes(tmp_path, values, mass):
     scaled = [v if isinstance(v, str) else mass * v for v in values]
     robot, model = load(tmp_path, urdf(link=inertial(mass, *scaled) + SHAPE))
     assert any(note.startswith(f'l2: no body of {mass} kg has its') for note in robot.notes)

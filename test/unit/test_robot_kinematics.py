@@ -137,13 +137,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize('name', REFUSED)
-def test_other_passive_joints_before_the_tip_are_refused_by_name(tmp_path, name):
+def test_other_passive_joints_before_the_tip_are_refused(tmp_path, name):
     text, message = REFUSED[name]
     with pytest.raises(ModelError, match=message):
         load_robot(write(tmp_path, text), table='none')
 
 
-def test_joints_that_are_held_take_their_followers_and_loops_with_them(tmp_path):
+def test_fixed_joints_fix_their_followers_and_loops(tmp_path):
     text = mjcf(body('f'), after=equality(coupled('f', 'j1', '.1 -1 0 0 0')))
     robot = load_robot(write(tmp_path, text), joints='j0', table='none')
     assert dict(robot.held) == {'j1': 0.0, 'f': pytest.approx(0.1)}

@@ -144,7 +144,7 @@ def test_visuals_that_cannot_be_read_are_kept_for_rviz(write, name, reason):
         load_robot(str(write('../meshes/binary.stl', PACKAGE + name)))
 
 
-def test_a_collada_mesh_has_its_unit_its_transforms_and_all_its_polygons(write):
+def test_a_collada_mesh_has_its_unit_transforms_and_polygons(write):
     """The tetrahedron of the STL, in millimeters and placed by two nodes."""
     ours, stl = (
         SimArm(ArmConfig(), load_robot(str(write(PACKAGE + name, PACKAGE + name)), joints='j*'))
@@ -197,7 +197,7 @@ def test_a_gripper_without_limits_beside_the_chain_is_held(write):
     assert 'grip' in dict(robot.held)
 
 
-def test_all_that_is_missing_is_asked_for_in_one_error_and_can_be_given(tmp_path):
+def test_one_error_names_all_missing_values_which_can_be_given(tmp_path):
     file = tmp_path / 'bare.xml'
     file.write_text("""<mujoco><worldbody><body name="a"><joint name="j1" axis="0 0 1"/>
       <geom size=".1" mass="1"/><body name="b" pos="0 0 .3"><joint name="j2" axis="0 1 0"/>
@@ -214,7 +214,7 @@ def test_all_that_is_missing_is_asked_for_in_one_error_and_can_be_given(tmp_path
         load_robot(str(file), joints='j1,elbow')
 
 
-def test_servos_become_torque_motors_with_the_least_of_their_limits(tmp_path):
+def test_servos_become_motors_with_the_least_of_their_limits(tmp_path):
     file = tmp_path / 'servos.xml'
     joint = '<joint name="{}" axis="0 1 0" armature=".1" {}/><geom size=".1" mass="1"/>'
     file.write_text(f"""<mujoco><worldbody><body name="a">{joint.format('j1', '')}
@@ -234,7 +234,7 @@ def test_servos_become_torque_motors_with_the_least_of_their_limits(tmp_path):
     assert arm.data.qfrc_actuator.max() <= 30 + 1e-9
 
 
-def test_a_gripper_that_a_tendon_drives_is_held_and_the_tip_is_the_hand(tmp_path):
+def test_a_tendon_driven_gripper_is_fixed_and_the_hand_the_tip(tmp_path):
     file = tmp_path / 'hand.xml'
     finger = '<body name="{0}"><joint name="{0}" type="slide" axis="0 {1} 0" range="0 .04"/>{2}'
     shape = '<geom size=".01" mass=".1"/></body>'

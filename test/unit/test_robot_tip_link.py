@@ -50,7 +50,7 @@ def test_the_tip_is_chosen_by_name(tmp_path, names, tip):
     )
 
 
-def test_a_tip_lies_at_the_end_of_the_chain_and_enters_the_hash_where_it_is_another(tmp_path):
+def test_a_tip_ends_the_chain_and_another_changes_the_hash(tmp_path):
     early = chain(('j1', 'j2'), '').replace('<body name="b1"', f'{fixed("tool0")}<body name="b1"')
     assert load(tmp_path, early).tip == 'b1'
     same = chain(('j1', 'j2'), fixed('tool0', 'camera'))

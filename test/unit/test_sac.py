@@ -91,7 +91,7 @@ def test_an_update_is_whole_on_the_device_of_its_state(settings):
     assert {leaf.device.type for leaf in leaves((state, metrics))} == {'meta'}
 
 
-def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog):
+def test_an_uncompilable_update_runs_eagerly_with_one_warning(caplog):
     sac = SAC(problem(), None, SMALL)
 
     def stubborn(state, transitions, draws):
@@ -108,7 +108,7 @@ def test_an_update_that_cannot_be_compiled_runs_eagerly_with_one_warning(caplog)
 
 
 @pytest.mark.parametrize('missing', ['compiler', 'product'])
-def test_what_cannot_be_built_leaves_updates_eager_with_one_warning(tmp_path, missing):
+def test_a_failed_build_leaves_updates_eager_with_one_warning(tmp_path, missing):
     if missing == 'product' and not MatmulPass.for_device('cpu', bf16=False).own:
         pytest.skip('this processor needs no operator of ours')
     broken = tmp_path / 'matmul.cpp'
@@ -158,7 +158,7 @@ def test_adam_matches_torchs(beta1):
         assert torch.allclose(ours['p'], parameter.detach(), atol=1e-6)
 
 
-def test_target_takes_the_minimum_and_bootstraps_unless_terminated():
+def test_the_target_is_the_minimum_and_stops_at_termination():
     sac = SAC(problem(), None, SMALL)
     state, transitions = sac.initialize(0), batch()
     state = state._replace(temperature={'log_alpha': torch.tensor(math.log(0.3))})
@@ -188,7 +188,7 @@ def test_a_given_discount_takes_the_place_of_gamma():
     assert not same(usual, other)
 
 
-def test_a_random_subset_makes_the_target_and_all_critics_teach_the_actor():
+def test_a_subset_makes_the_target_and_all_critics_the_actor():
     sac = SAC(problem(), None, dataclasses.replace(SMALL, n_critics=5, target_critics=2))
     state, transitions, draws = sac.initialize(0), batch(), noise(sac)
     assert len(set(draws.chosen.tolist())) == 2
@@ -240,7 +240,7 @@ def test_without_a_running_mean_the_actor_itself_is_deployed():
     assert torch.allclose(sac.policy(new)(observation), torch.tanh(mean), atol=1e-6)
 
 
-def test_batch_renormalisation_needs_no_target_and_hands_its_moments_on():
+def test_batch_renorm_needs_no_target_and_carries_its_moments():
     sac = SAC(problem(), None, dataclasses.replace(SMALL, normalization='batch'))
     state = sac.initialize(0)
     kept = [leaf.clone() for leaf in leaves(state)]
@@ -309,7 +309,7 @@ def test_alpha_rises_when_the_entropy_is_under_the_target():
 
 
 @pytest.mark.parametrize(('terminated', 'value'), [(1.0, 1.0), (0.0, 10.0)])
-def test_a_self_loop_is_worth_its_reward_when_terminated_and_its_sum_when_not(terminated, value):
+def test_a_self_loop_has_the_value_of_its_geometric_series(terminated, value):
     config = dataclasses.replace(
         PLAIN, learning_rate=5e-3, gamma=0.9, tau=0.1, initial_alpha=1e-6, target_entropy_scale=10
     )

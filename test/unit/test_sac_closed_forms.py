@@ -78,7 +78,7 @@ def least_divergences(log_target):
 
 
 @pytest.mark.parametrize('alpha', [0.1, 0.3, 1.0])
-def test_actor_reaches_the_best_squashed_gaussian_for_the_boltzmann_density(alpha):
+def test_the_actor_is_the_best_gaussian_for_the_boltzmann_law(alpha):
     """At 0.3 a narrow Gaussian on the tall peak and a wide one over both are local optima."""
     sac = OnLandscape(problem(), None, replace(PLAIN, hidden=16, learning_rate=3e-3))
     state, draw = sac.initialize(0), torch.Generator().manual_seed(0)
@@ -122,7 +122,7 @@ class Noisy(SAC):
 
 
 @pytest.mark.parametrize(('n_critics', 'bias'), [(1, 0.0), (2, -1 / 3)])
-def test_one_critic_is_unbiased_and_the_minimum_of_two_is_a_third_low(n_critics, bias):
+def test_one_critic_is_unbiased_and_two_are_a_third_low(n_critics, bias):
     n = 400_000
     sac = Noisy(problem(), None, replace(PLAIN, n_critics=n_critics, hidden=8, gamma=0.9))
     state, zeros = sac.initialize(0), torch.zeros(n, 1)

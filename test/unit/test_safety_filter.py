@@ -68,7 +68,7 @@ def test_joints_without_limits_are_free():
     assert guard.outside_limits(np.full(3, 1e9)) == ''
 
 
-def test_torque_falls_to_zero_at_the_velocity_limit_and_brakes_beyond_it():
+def test_torque_is_zero_at_the_velocity_limit_and_brakes_beyond():
     guard, limit = settled(), 10.0  # within 0.6 rad/s, which is the band
     for speed, torque in ((2.3, 10), (2.7, 5), (3.0, 0), (3.3, -5), (3.6, -10), (4.4, -10)):
         for side in (-1.0, 1.0):
@@ -165,7 +165,7 @@ def test_fallback_is_zero_only_where_gravity_is_compensated():
     assert fallback_torque(np.array([math.nan, 1]), limit, 0.02, False).tolist() == [0, -0.4]
 
 
-def test_what_a_limit_forbids_goes_at_once_and_comes_back_at_the_rate():
+def test_forbidden_torque_goes_at_once_and_returns_at_the_rate():
     guard = SafetyFilter(spec_of(), SafetyConfig(torque_rate=100))
     for _ in range(20):
         guard.apply(np.full(3, 9.0), ZERO, ZERO, 0.01)
@@ -198,7 +198,7 @@ def random_spec(rng, n):
     )
 
 
-def test_a_million_random_torques_and_states_never_get_through_unsafe():
+def test_a_million_random_torques_never_get_through_unsafe():
     """A thousand joints, each with limits of its own, for a thousand and a few steps."""
     rng = np.random.default_rng(0)
     n, steps, faults = 1000, 1050, 0
@@ -238,7 +238,7 @@ def test_a_million_random_torques_and_states_never_get_through_unsafe():
     assert faults == 50
 
 
-def test_a_million_random_sums_of_guards_agree_with_their_definitions():
+def test_a_million_random_guards_agree_with_their_definitions():
     rng = np.random.default_rng(1)
     wanted, last, limit = rng.standard_cauchy((3, 1_000_000)) * 10
     low, high = -np.abs(limit), np.abs(limit)

@@ -64,7 +64,7 @@ def test_without_a_command_it_does_not_fall():
     assert np.abs(held.arm.position - before).max() < 1e-3
 
 
-def test_without_gravity_compensation_its_brakes_hold_it_until_the_first_command():
+def test_brakes_hold_an_uncompensated_arm_until_a_command():
     falling = Simulator(SimConfig(arm=ArmConfig(gravity_compensation=False)), 0.0)
     before = falling.arm.position
     for step in range(1, 101):
@@ -88,7 +88,7 @@ def test_a_thousand_states_per_second():
     assert fast.arm.time == pytest.approx(0.05)
 
 
-def test_as_fast_as_possible_measures_the_age_of_commands_in_simulated_time():
+def test_unpaced_runs_measure_command_age_in_simulated_time():
     free = Simulator(SimConfig(real_time_factor=0.0), 0.0)
     free.command(0.0, np.full(6, 0.1))
     obeyed = 0

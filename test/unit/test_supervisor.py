@@ -224,7 +224,7 @@ def test_inactive_is_deaf():
     assert 'UNCONFIGURED' in robot.enable()
 
 
-def test_no_random_history_moves_without_enable_or_leaves_a_latch_without_reset():
+def test_random_histories_move_only_enabled_unlatch_by_reset():
     rng = np.random.default_rng(0)
     robot = Robot(healthy_time=0.01, ramp_time=0.01)
     supervisor = robot.supervisor

@@ -116,7 +116,7 @@ def example(folder):
     return file
 
 
-def test_the_example_of_the_docs_trains_from_outside_the_package(tmp_path, capsys):
+def test_the_example_of_the_docs_trains_outside_the_package(tmp_path, capsys):
     task = f'{example(tmp_path)}:KeepHigh'
     run = str(tmp_path / 'run')
     arguments = ['--task', task, '--run_dir', run, '--steps', '150', '--learning_starts', '100']

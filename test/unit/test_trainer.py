@@ -100,7 +100,7 @@ INTERRUPTED = [
 
 
 @pytest.mark.parametrize('options', INTERRUPTED, ids=str)
-def test_ctrl_c_and_kill_end_bit_for_bit_like_a_run_that_went_through(tmp_path, options):
+def test_ctrl_c_and_kill_resume_bit_for_bit(tmp_path, options):
     """Stops within an episode, twice in the same one, between two, and a kill after each kind."""
     sac = dataclasses.replace(HIDDEN, **options)
     changes = {'task': TaskConfig(episode_steps=17), 'steps': 130}
@@ -123,7 +123,7 @@ def test_ctrl_c_and_kill_end_bit_for_bit_like_a_run_that_went_through(tmp_path, 
     assert [json.loads(row)['step'] for row in written] == [0, 50, 100]
 
 
-def test_a_finished_run_goes_on_bit_for_bit_within_its_last_episode(tmp_path):
+def test_a_finished_run_resumes_bit_for_bit_in_its_last_episode(tmp_path):
     whole = Trainer(config(tmp_path / 'whole', steps=90))
     whole.run()
     Trainer(config(tmp_path / 'two', steps=65)).run()
@@ -134,7 +134,7 @@ def test_a_finished_run_goes_on_bit_for_bit_within_its_last_episode(tmp_path):
     assert episodes(tmp_path / 'two') == episodes(tmp_path / 'whole')
 
 
-def test_an_episode_that_does_not_repeat_is_given_up_and_training_goes_on(tmp_path, caplog):
+def test_an_unrepeatable_episode_is_dropped_training_goes_on(tmp_path, caplog):
     """As on a real robot, where every start makes headway although no episode is finished."""
     changes = {'task': TaskConfig(episode_steps=1000), 'steps': 130}
     caplog.set_level(logging.INFO)
@@ -192,7 +192,7 @@ def test_rows_of_evaluations_come_once_and_torn_ones_do_no_harm(tmp_path):
     assert [row['step'] for row in read] == [0, 50, 100]
 
 
-def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
+def test_transitions_that_do_not_recur_on_resuming_are_kept(tmp_path):
     crash(tmp_path, 130)
     before = transitions(tmp_path)
     other = Trainer(config(tmp_path, seed=9))
@@ -204,7 +204,7 @@ def test_transitions_ahead_of_the_learner_that_do_not_recur_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(('share', 'expected'), [(0.0, 0), (1.0, 19), (0.5, 10)])
-def test_episodes_of_an_arm_begin_as_the_last_ended_as_often_as_asked(tmp_path, share, expected):
+def test_the_given_share_of_episodes_continues_the_last_one(tmp_path, share, expected):
     trainer = Trainer(config(tmp_path, continue_episode_fraction=share, learning_starts=200))
     trainer.run()
     packed, layout = rows(tmp_path)
@@ -287,7 +287,7 @@ def test_progress_counts_and_evaluation_is_repeatable(tmp_path):
     assert len((tmp_path / 'evaluations.jsonl').read_text().splitlines()) == 2
 
 
-def test_a_run_directory_of_another_robot_is_refused_and_left_alone(tmp_path):
+def test_a_run_directory_of_another_robot_is_refused_unchanged(tmp_path):
     Trainer(config(tmp_path, steps=30)).run()
     (tmp_path / 'checkpoint.npz').rename(tmp_path / 'kept.npz')
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*')}

@@ -85,7 +85,7 @@ def stop_at(trainer, at):
     assert trainer.step == at
 
 
-def test_arrays_that_an_environment_reuses_are_stored_as_they_were(tmp_path):
+def test_arrays_that_an_environment_reuses_are_stored_unchanged(tmp_path):
     for name, kind in (('copied', Walk), ('in_place', InPlaceWalk)):
         Trainer(own(tmp_path / name), kind(), kind()).run()
     stored = transitions(tmp_path / 'in_place')

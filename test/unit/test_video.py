@@ -73,7 +73,7 @@ def test_tensorboard_reads_it(tmp_path):
     assert image.encoded_image_string.startswith(b'GIF89a')
 
 
-def test_a_run_logs_under_the_usual_names_and_films_its_evaluations(tmp_path, drawing):
+def test_a_run_logs_usual_names_and_films_its_evaluations(tmp_path, drawing):
     config = TrainConfig(
         run_dir=str(tmp_path / 'run'),
         steps=300,
