@@ -53,9 +53,9 @@ setup(
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.17'],
     extras_require={
-        'train': ['torch>=2.10', 'onnx>=1.21', 'rich'],
+        'train': ['torch>=2.10', 'onnx>=1.21', 'rich', 'tensorboardX>=2.6'],
         'minari': ['minari>=0.5.4', 'h5py', 'pillow'],
-        'report': ['plotly>=6'],
+        'report': ['plotly>=6', 'tensorboardX>=2.6'],
         'mcap': ['rosbags>=0.11.9'],
         'bench': [
             'stable-baselines3==2.9.2',

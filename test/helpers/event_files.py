@@ -2,7 +2,7 @@
 
 import struct
 
-from sac_ros.training.tensorboard import crc32c
+from tensorboardX.crc32c import crc32c
 
 
 def records(path):
