@@ -65,7 +65,7 @@ class TaskConfig(Config):
 
     name: str = config_field(
         'reach-point',
-        'reach-point, reach-pose, track-point, or path.py:MyTask (docs/reference/tasks.md)',
+        'reach-point, reach-pose, track-point, or path.py:MyTask (docs/tutorials/own_task.md)',
     )
     episode_steps: int = config_field(125, 'actions per episode', 1, 100_000)
     success_radius: float = config_field(

@@ -64,6 +64,6 @@ def task_class(name: str) -> type[Task]:
     if inspect.isabstract(found):
         lacking = ', '.join(sorted(found.__abstractmethods__))
         raise EnvError(
-            f'task {name!r}: {wanted} must define {lacking}; see docs/reference/tasks.md'
+            f'task {name!r}: {wanted} must define {lacking}; see docs/tutorials/own_task.md'
         )
     return found

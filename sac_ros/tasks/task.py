@@ -37,7 +37,7 @@ class Task(ABC):
     """Initial states, observations and rewards of episodes.
 
     A custom task overrides `fields`, `initialize_episode`, `observe`, `reward` and `success`, and
-    `after_step` if its goal moves; see docs/reference/tasks.md.
+    `after_step` if its goal moves; see docs/tutorials/own_task.md.
     """
 
     fields: tuple[ObservationField, ...] = ()  # what `observe` gives, besides the joints

@@ -55,7 +55,7 @@ def with_arm(case):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--write', action='store_true', help='put the table into docs/reference/safety.md')
+    parser.add_argument('--write', action='store_true', help=f'put the table into {PAGE.name}')
     options = parser.parse_args()
     os.chdir(ROOT)
     os.environ.update(OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
@@ -69,7 +69,7 @@ def main():
             sys.exit(f'{fault}: {error}')
         print(f'{fault}: {rows[fault]}', flush=True)
     if options.write:
-        table = '| injected | what happened |\n|---|---|\n'
+        table = '| fault | reaction |\n|---|---|\n'
         table += ''.join(f'| {fault} | {result} |\n' for fault, result in rows.items())
         text = PAGE.read_text()
         before, after = text.split(BEGIN)[0], text.split(END)[1]

@@ -20,7 +20,7 @@ from sac_ros.tasks.registry import TASKS, task_class
 from sac_ros.training.export import export_policy
 
 QUICK = ('default', 'two-joints', 'jaco', 'panda-urdf')
-DOCS = ROOT / 'docs/reference/tasks.md'
+DOCS = ROOT / 'docs/tutorials/own_task.md'
 
 
 @pytest.mark.filterwarnings('ignore:.*Box observation space')
