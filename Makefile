@@ -1,10 +1,11 @@
 # make train   train the default arm and export its policy; again after Ctrl-C to go on
-# make test    check the code, then run the tests; `make test-long` runs those that take minutes
+# make test    check code and documentation, then run the tests; `make test-long` runs those that take minutes
+# make docs    build the documentation into site/
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 ARGS ?=
 
-.PHONY: train test test-long check test-jazzy clean
+.PHONY: train test test-long check docs test-jazzy clean
 
 train: $(VENV)/run.stamp
 	@$(VENV)/bin/sac_ros train $(ARGS)
@@ -25,6 +26,11 @@ check: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
+
+# The documentation, into site/. Any warning is an error; nothing is fetched.
+docs: $(VENV)/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 # The node tests on ROS 2 Jazzy, in an environment of its own.
 test-jazzy: .venv-jazzy/jazzy.stamp
@@ -53,4 +59,4 @@ $(VENV)/run.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(VENV)/bin/python require
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-jazzy build install log
+	rm -rf $(VENV) .venv-jazzy build install log site
