@@ -125,7 +125,7 @@ class SafetyFilter:
         self._inner_lower, self._inner_upper = lower + margin, upper - margin
         self._lower, self._upper = lower, upper
         self.endless = np.isinf(upper - lower)  # (n,) joints without position limits
-        self._fault_speed = np.minimum(  # (n,) [rad/s]
+        self.fault_speed = np.minimum(  # (n,) [rad/s]
             config.velocity_fault * self.velocity_limit,
             MAX_VELOCITY_FACTOR * np.array(spec.velocity_limit),
         )
@@ -154,7 +154,7 @@ class SafetyFilter:
         for name, values in (('position', position), ('velocity', velocity), ('torque', torque)):
             if not all_finite(values):
                 return self._fault(f'{name} is not finite at {self._named(~np.isfinite(values))}')
-        too_fast = np.abs(velocity) > self._fault_speed
+        too_fast = np.abs(velocity) > self.fault_speed
         if too_fast.any():
             return self._fault(f'far over the velocity limit at {self._named(too_fast)}', velocity)
         low, high = self.torque_bounds(position, velocity)

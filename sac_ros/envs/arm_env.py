@@ -66,7 +66,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.render_mode, self._size = render_mode, size
         self._camera: OffscreenRenderer | None = None
         self.episode_steps = config.episode_steps or config.task.episode_steps
-        self._states, self._substeps = _divide(config.arm)
+        self._states, self._substeps = divide_period(config.arm)
         self._state_period = config.arm.state_period
         self._filter = SafetyFilter(self.policy_spec, SafetyConfig())
         self._limit = np.array(self.policy_spec.torque_limit)
@@ -180,7 +180,7 @@ class ArmEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return np.concatenate(parts).astype(np.float32)
 
 
-def _divide(config: ArmConfig) -> tuple[int, int]:
+def divide_period(config: ArmConfig) -> tuple[int, int]:
     """Return joint states per control period and time steps per joint state.
 
     Raises:

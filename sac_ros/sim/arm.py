@@ -70,6 +70,11 @@ class SimArm:
         return self._tip
 
     @property
+    def tip_site(self) -> int:
+        """Number of the site that is the tip, -1 where it is the body itself."""
+        return self._site
+
+    @property
     def tip_position(self) -> NDArray[np.float64]:
         """Tip (3,) in the base frame [m]."""
         on_body = self._site < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import mujoco
@@ -61,6 +62,21 @@ class RandomizedArm(SimArm):
         self.model.dof_frictionloss[:] *= friction
         _add_payload(self.model, self._tip, float(self._rng.uniform(0, worse.payload)))
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
+
+    @property
+    def strength(self) -> Vector:
+        """Torque constants (n,) as shares of the nominal ones."""
+        return self._strength
+
+    @property
+    def latency_steps(self) -> int:
+        """Delay of commands [time steps]."""
+        return max(0, math.ceil(self._latency / self.timestep - 0.5))
+
+    @property
+    def delay_steps(self) -> int:
+        """Delay of states [time steps]."""
+        return max(0, math.ceil((self._delay - 1e-9) / self.timestep))
 
     def reset(self, position: Vector, velocity: Vector | None = None) -> None:
         """Put the joints (n,) there; commands and states on their way are forgotten."""

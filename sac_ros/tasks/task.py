@@ -89,6 +89,8 @@ class Task(ABC):
 
         c = action_cost mean(a^2) + smoothness_cost mean((a - a')^2) / 4, each mean in [0, 1]
         """
+        if not (self.config.action_cost or self.config.smoothness_cost):
+            return 0.0
         effort = float(np.mean(np.square(motion.action)))
         jump = float(np.mean(np.square(motion.action - motion.previous_action))) / 4
         return self.config.action_cost * effort + self.config.smoothness_cost * jump
