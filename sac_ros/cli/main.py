@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         'export',
         help='write the policy of a run as ONNX',
-        description='Write RUN_DIR/policy_last.onnx and policy_best.onnx from the checkpoints, '
+        description='Write RUN_DIR/policy_last.onnx, policy_best.onnx and policy_untrained.onnx, '
         'and the one to deploy as policy.onnx.',
     )
     export.add_argument('run_dir', type=Path, help='directory of the run')

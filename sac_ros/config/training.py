@@ -171,7 +171,7 @@ class ControllerConfig(Config):
         '(docs/explanation/learner.md)',
         choices=('none', 'gravity', 'impedance', 'ik-pd'),
     )  # fmt: skip
-    residual: float = config_field(0.5, 'largest residual, as a share of the torque limit', 0, 2)
+    residual: float = config_field(0.25, 'largest residual, as a share of the torque limit', 0, 2)
     residual_at_goal: float = config_field(0.0, 'the same at the goal', 0, 2)
     residual_distance: float = config_field(
         0.1, 'distance over which it shrinks towards the goal [m]', 1e-3, 10

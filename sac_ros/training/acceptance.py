@@ -58,7 +58,8 @@ class Acceptance:
         faults, contacts, missed, distance, time = zip(
             *(figures.rank() for figures in self.passes.values()), strict=True
         )
-        return sum(faults), sum(contacts), sum(missed), max(distance), sum(time)
+        worst = sum(faults), sum(contacts), sum(missed), max(distance), sum(time)
+        return not self.accepted, *worst
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures with stable keys; what is unknown is None."""

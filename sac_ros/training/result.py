@@ -1,4 +1,4 @@
-"""The end of a run: export the last and the best policy, measure both, choose one."""
+"""The end of a run: export the last, the best and the untrained policy, measure, choose one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from sac_ros.training.acceptance import FROM_REST, Acceptance, measure_acceptanc
 from sac_ros.training.evaluation import Evaluation, onnx_action
 from sac_ros.training.trainer import Trainer
 
+NAMES = ('last', 'best', 'untrained')
+
 
 class Exported(NamedTuple):
     """A policy of a run as a file."""
 
-    name: str  # last or best
+    name: str  # last, best or untrained
     path: Path
     step: int
     parity: float  # difference to the network, share of the torque limit
@@ -31,7 +33,7 @@ class TrainingResult(NamedTuple):
 
     evaluation: Evaluation
     parity: float  # of the policy to deploy
-    deployed: str  # last or best
+    deployed: str  # last, best or untrained
     step: int  # environment step that the policy to deploy is from
     acceptance: Acceptance | None = None  # of the policy to deploy; None without an arm
     candidates: tuple[Exported, ...] = ()
@@ -48,9 +50,11 @@ def final_episodes(trainer: Trainer) -> int:
 def finish(trainer: Trainer, on_episode: Callable[[], None] = lambda: None) -> TrainingResult:
     """Export the policies of a run whose steps are done, and measure the exported files.
 
-    An arm's run has `policy_last.onnx` and, if another one was better during training,
-    `policy_best.onnx`. Both are measured on the same episodes; the better one is copied to
-    `policy.onnx`, which is always the file to deploy and the one of `acceptance.json`.
+    An arm's run has `policy_last.onnx`; if another one was better during training,
+    `policy_best.onnx`; and where a base controller acts, `policy_untrained.onnx`, which is that
+    controller alone. All are measured on the same episodes; the best is copied to `policy.onnx`,
+    which is always the file to deploy and the one of `acceptance.json`. So training never ends
+    with a policy that measures worse than its base controller.
 
     Raises:
         SacRosError: a file does not agree with its network, or the disk fails.
@@ -81,13 +85,15 @@ def finish(trainer: Trainer, on_episode: Callable[[], None] = lambda: None) -> T
 
 
 def export_candidates(trainer: Trainer) -> list[Exported]:
-    """Write `policy_last.onnx` and, where the best is another one, `policy_best.onnx`."""
-    exported = []
-    for name, (step, state) in _states(trainer).items():
+    """Write `policy_last.onnx` and, where they differ from it, the best and the untrained one."""
+    exported, states = [], _states(trainer)
+    for name in NAMES:
         path = trainer.run_dir / f'policy_{name}.onnx'
-        exported.append(Exported(name, path, step, trainer.export(path, state)))
-    if len(exported) == 1:
-        (trainer.run_dir / 'policy_best.onnx').unlink(missing_ok=True)
+        if name in states:
+            step, state = states[name]
+            exported.append(Exported(name, path, step, trainer.export(path, state)))
+        else:
+            path.unlink(missing_ok=True)
     return exported
 
 
@@ -102,7 +108,7 @@ def export_chosen(trainer: Trainer) -> tuple[str, float]:
     name = 'best'
     if (trainer.run_dir / 'acceptance.json').exists():
         text = (trainer.run_dir / 'acceptance.json').read_text()
-        name = 'last' if '"deployed": "last"' in text else 'best'
+        name = next((n for n in NAMES if f'"deployed": "{n}"' in text), 'best')
     chosen = exported.get(name, exported['last'])
     write_atomically(trainer.policy_path, chosen.path.read_bytes())
     return chosen.name, chosen.parity
@@ -130,6 +136,10 @@ def _states(trainer: Trainer) -> dict[str, tuple[int, LearnerState]]:
     best = trainer.best
     if best is not None and best.step not in (None, trainer.step):
         states['best'] = (best.step, best.load(trainer.state))
+    untrained = all(step > 0 for step, _ in states.values())
+    if untrained and trainer.config.controller.name != 'none':
+        config = trainer.config
+        states['untrained'] = (0, trainer.sac.initialize(config.seed, config.device))
     return states
 
 

@@ -8,6 +8,7 @@ import torch
 from small_runs import config, stop_at
 from tensors import same
 
+from sac_ros.config.training import ControllerConfig
 from sac_ros.deploy.policy_file import find_policy
 from sac_ros.errors import CheckpointError
 from sac_ros.training.acceptance_figures import measure_pass
@@ -83,3 +84,18 @@ def test_the_better_policy_is_the_one_to_deploy(tmp_path, monkeypatch, better):
     assert export_chosen(trainer)[0] == better
     assert deployed.read_bytes() == files[better].read_bytes()
     assert torch.isfinite(torch.tensor(result.goal)).all()
+
+
+def test_a_policy_worse_than_the_base_controller_is_not_deployed(tmp_path, monkeypatch):
+    figures_in_order(monkeypatch, [12.0, 11.0])
+    trainer = Trainer(
+        config(tmp_path, steps=60, final_eval_episodes=1, controller=ControllerConfig())
+    )
+    trainer.run()
+    ranks = iter([(1.0,), (1.0,), (0.0,)])
+    monkeypatch.setattr('sac_ros.training.acceptance.Acceptance.rank', lambda _: next(ranks))
+    result = finish(trainer)
+    assert (result.deployed, result.step) == ('untrained', 0)
+    untrained = (tmp_path / 'policy_untrained.onnx').read_bytes()
+    assert (tmp_path / 'policy.onnx').read_bytes() == untrained
+    assert export_chosen(trainer)[0] == 'untrained'
