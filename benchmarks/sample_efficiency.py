@@ -168,7 +168,7 @@ def run_ours(preset: str, task: Task, seed: int, steps: int, file: Path) -> None
     trainer = Trainer(build(TrainConfig, values))
     if trainer.step:
         recorder.go_on(trainer.step)
-    trainer.run(lambda t: recorder(t.step, t._eval_env, t._mean_action))
+    trainer.run(lambda t: recorder(t.step, t.eval_env, t.learner.mean_action))
     recorder.finish()
 
 

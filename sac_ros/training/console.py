@@ -20,8 +20,9 @@ from sac_ros.config.base import build, flatten
 from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
 from sac_ros.deploy.controller import GOAL_SIZES
 from sac_ros.training.acceptance import Acceptance, acceptance_table, percent
+from sac_ros.training.progress import TrainingProgress
 from sac_ros.training.result import TrainingResult
-from sac_ros.training.trainer import Trainer, TrainingProgress
+from sac_ros.training.trainer import Trainer
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 15.0  # between two lines where there is no terminal

@@ -24,7 +24,7 @@ class OpenEpisode(NamedTuple):
 
     actions: Sequence[Array]  # k of (n_act,), as the environment got them
     total: float  # sum of the rewards
-    noise: Mapping[str, Any]  # state of the exploration
+    noise: Mapping[str, Any] = {}  # state of the exploration
 
     def to_notes(self) -> dict[str, Any]:
         """Return it as JSON."""

@@ -27,7 +27,7 @@ def figures_in_order(monkeypatch, distances):
             figures, success=1.0, faults=0, contacts=0, distance_p95=next(left)
         )
 
-    monkeypatch.setattr('sac_ros.training.trainer.measure_pass', scripted)
+    monkeypatch.setattr('sac_ros.training.evaluator.measure_pass', scripted)
 
 
 def test_the_untrained_policy_is_the_first_candidate(tmp_path):

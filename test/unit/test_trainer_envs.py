@@ -13,6 +13,7 @@ from tensors import same
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import EnvError, SpecMismatch
 from sac_ros.seeds import evaluation_seed, training_seed
+from sac_ros.training import collector as collector_module
 from sac_ros.training import trainer as trainer_module
 from sac_ros.training.checkpoint import load_notes
 from sac_ros.training.trainer import Trainer
@@ -198,7 +199,7 @@ def test_an_endless_episode_is_saved_and_stopped(tmp_path, monkeypatch):
     assert trainer.run(look) is False
     assert trainer.step == 12
     monkeypatch.undo()
-    monkeypatch.setattr(trainer_module, 'MAX_RETRACED', 50)
+    monkeypatch.setattr(collector_module, 'MAX_RETRACED', 50)
     again = Trainer(own(tmp_path, eval_every=1000), Walk(length=10**9))
     stop_at(again, 90)
     env = Walk(length=10**9)
