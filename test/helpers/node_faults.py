@@ -18,7 +18,9 @@ from builtin_interfaces.msg import Time
 from fault_rig import COMMAND, GOALS, PERIOD, SPEC, TICK, fragile_policy, require
 from policy_files import linear_policy, reach_spec, save
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
+
+from sac_ros.ros.guard_link import NAME, UNRELIABLE
 
 BAD = (math.nan, math.inf, -math.inf)
 FLOOD = """
@@ -284,12 +286,19 @@ def second_publisher(rig, long):
         require(refusal, 'enabled beside another publisher')
         rig.graph.node.destroy_publisher(other)
     rig.run()
+    heartbeats = rig.graph.subscribe(String, f'/{NAME}/heartbeat', UNRELIABLE)
+    rig.graph.spin_until(lambda: heartbeats, what='heartbeats of the guard')
+    session = heartbeats[-1].data.split()[0]
     start, other = time.monotonic(), rig.start_other()
     rig.wait('FAULT')
     rig.safe_after(start)
     rig.graph.spin_for(0.1)  # its commands are zero: those of the first may still be on their way
     rig.stays_safe('second policy_node')
     rig.graph.stop(other)
+    rig.graph.spin_until(
+        lambda: all(beat.data.startswith(session) for beat in heartbeats[-20:]),
+        what='the guard to serve the first policy_node again',
+    )
     require(not long or max(times) < 1.0, f'noticed after {times}')
     return f'FAULT after at most {ms(max(times))}; so too when a second policy_node starts'
 
