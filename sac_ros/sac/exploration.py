@@ -76,6 +76,7 @@ def coloured_noise(
     Timmer and König, 1995, "On generating power law noise": random Fourier coefficients with
     standard deviation f^(-exponent/2), here with the constant one as strong as the slowest wave.
     """
+    # Not colorednoise: its scale leaves the constant out, which gives 1,024 steps variance 1.07.
     scale = np.fft.rfftfreq(steps)
     scale[0] = scale[1]
     scale **= -exponent / 2

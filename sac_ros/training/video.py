@@ -16,6 +16,7 @@ from PIL import Image
 from sac_ros.errors import ConfigError
 from sac_ros.filesystem import write_atomically, writing
 
+# Not imageio: its GIFs are Pillow's as well, and the ffmpeg that it brings takes 165 MB.
 Frames = Sequence[NDArray[np.uint8]]  # each (height, width, 3)
 
 

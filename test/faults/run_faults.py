@@ -58,7 +58,7 @@ def main():
     parser.add_argument('--write', action='store_true', help=f'put the table into {PAGE.name}')
     options = parser.parse_args()
     os.chdir(ROOT)
-    os.environ.update(OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    os.environ.update(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(sys.path[:2]))
     rows = {}
     for fault, inject in injected():
         try:

@@ -13,7 +13,7 @@ import time
 import pytest
 from arm_faults import ArmRig
 from fault_rig import require
-from paths import DATA, HELPERS, ROOT
+from paths import DATA
 from ros_graph import own_graph
 
 # Of this process alone: a name that a killed run left behind must not be in the way.
@@ -61,10 +61,7 @@ def partition(long):
         make_cable()
         command = ['ip', 'netns', 'exec', OURS, sys.executable, __file__, THEIRS]
         command += ['--short'] * (not long)
-        environment = {**os.environ, 'PYTHONPATH': f'{HELPERS}{os.pathsep}{ROOT}'}
-        done = subprocess.run(
-            command, env=environment, check=False, capture_output=True, text=True, timeout=240
-        )
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
         require(done.returncode == 0, done.stderr)
         return done.stdout.strip().splitlines()[-1]
     finally:

@@ -16,6 +16,7 @@ from select import select
 import numpy as np
 from builtin_interfaces.msg import Time
 from fault_rig import COMMAND, GOALS, PERIOD, SPEC, TICK, fragile_policy, require
+from paths import PROGRAMS
 from policy_files import linear_policy, reach_spec, save
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
@@ -23,26 +24,6 @@ from std_msgs.msg import Float64MultiArray, String
 from sac_ros.ros.guard_link import NAME, UNRELIABLE
 
 BAD = (math.nan, math.inf, -math.inf)
-FLOOD = """
-import sys, time, rclpy
-from geometry_msgs.msg import PointStamped
-from sensor_msgs.msg import JointState
-rclpy.init()
-node, topic = rclpy.create_node('flood'), sys.argv[2]
-message = PointStamped() if 'goal' in topic else JointState(
-    name=['j1', 'j2', 'j3'], position=[0.1, 0.2, 0.3], velocity=[0.0] * 3)
-publisher = node.create_publisher(type(message), topic, 1)
-while not publisher.get_subscription_count():
-    time.sleep(0.01)
-print('begin', flush=True)
-start, sent, end = time.perf_counter(), 0, time.perf_counter() + float(sys.argv[1])
-while (now := time.perf_counter()) < end:
-    while sent < 10_000 * (now - start):
-        publisher.publish(message)
-        sent += 1
-    time.sleep(0.0002)
-print(sent / (time.perf_counter() - start))
-"""
 
 
 def ms(seconds):
@@ -330,7 +311,9 @@ def flood(rig, long, topic='/joint_states'):
     before = rig.graph.output(rig.process).count(log)
     seconds = 10 if long else 2
     process = subprocess.Popen(
-        [sys.executable, '-c', FLOOD, str(seconds), topic], stdout=subprocess.PIPE, text=True
+        [sys.executable, PROGRAMS / 'flood.py', str(seconds), topic],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         rig.graph.spin_until(lambda: select([process.stdout], [], [], 0)[0], what='flood')

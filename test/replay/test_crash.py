@@ -21,7 +21,6 @@ def test_200_kills_lose_nothing(tmp_path):
     script = HELPERS / 'replay_kill.py'
     done = subprocess.run(
         [sys.executable, script, tmp_path / 'r', '--rounds', '200', '--seed', '1'],
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)},
         capture_output=True,
         text=True,
         timeout=250,

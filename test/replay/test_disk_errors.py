@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from paths import HELPERS
+from paths import PROGRAMS
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError
@@ -178,82 +178,16 @@ def test_a_real_limit_on_file_sizes(tmp_path):
     assert_rows(ReplayReader(tmp_path / 'r'), np.arange(2 * SMALL))
 
 
-FULL_DISK = """
-import os, sys
-import numpy as np
-from pathlib import Path
-from replay_values import *
-from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayReader, ReplayWriter
-disk = Path(sys.argv[1])
-ballast = disk / 'ballast'
-ballast.write_bytes(bytes(400_000))
-writer = ReplayWriter(disk / 'r', make_spec(), segment_records=SMALL)
-i = 0
-try:
-    while True:
-        writer.append(transition(i), truncated=False)
-        i += 1
-except ReplayError as error:
-    assert 'No space left' in str(error), error
-    assert i and i % SMALL == 0, i
-assert_rows(ReplayReader(disk / 'r'), np.arange(i))
-ballast.unlink()
-fill(writer, i, i + SMALL)
-writer.close()
-assert_rows(ReplayReader(disk / 'r'), np.arange(i + SMALL))
-print('went on')
-"""
-
-
-SPARSE_COPY = """
-import os, subprocess, sys
-import numpy as np
-from pathlib import Path
-from replay_values import *
-from sac_ros.errors import ReplayError
-from sac_ros.replay import ReplayReader, ReplayWriter
-disk, source = map(Path, sys.argv[1:])
-size = 100 * SMALL
-with ReplayWriter(source, make_spec(), segment_records=size) as writer:
-    fill(writer, 0, 50)
-subprocess.run(['cp', '-r', '--sparse=always', source, disk / 'r'], check=True)
-segment = disk / 'r/0000000000.seg'
-assert 512 * segment.stat().st_blocks < segment.stat().st_size == size * 128
-free = os.statvfs(disk).f_bavail * 4096
-(disk / 'ballast').write_bytes(bytes(free))
-reader = ReplayReader(disk / 'r')
-assert reader.refresh() == 0
-assert_rows(reader, np.arange(50))
-writer = ReplayWriter(disk / 'r', make_spec())
-try:
-    writer.append(transition(50), truncated=False)
-    raise AssertionError('it found space on a full disk')
-except ReplayError as error:
-    assert 'No space left' in str(error), error
-(disk / 'ballast').unlink()
-fill(writer, 50, size)
-assert_rows(writer, np.arange(size))
-assert reader.refresh() == size - 50
-assert_rows(reader, np.arange(size))
-writer.close()
-print('went on')
-"""
-
-
-@pytest.mark.parametrize('script', [FULL_DISK, SPARSE_COPY], ids=['full', 'sparse'])
-def test_a_really_full_disk(tmp_path, script):
-    file = tmp_path / 'full.py'
-    file.write_text(script)
+@pytest.mark.parametrize(('program', 'size'), [('full_disk', '1m'), ('sparse_copy', '8m')])
+def test_a_really_full_disk(tmp_path, program, size):
+    file = PROGRAMS / f'{program}.py'
     disk = tmp_path / 'disk'
     disk.mkdir()
-    size = '1m' if script == FULL_DISK else '8m'
     unshare = ['unshare', '--mount'] if os.geteuid() == 0 else ['unshare', '-Urm']
     mount = f'mount -t tmpfs -o size={size} none {disk}'
     probe = subprocess.run([*unshare, 'sh', '-c', mount], capture_output=True, check=False)
     if probe.returncode:
         pytest.skip('this machine lets no test mount a small file system')
-    path = os.pathsep.join([str(HELPERS), *(p for p in sys.path if p)])
     done = subprocess.run(
         [
             *unshare,
@@ -261,7 +195,6 @@ def test_a_really_full_disk(tmp_path, script):
             '-c',
             f'{mount} && exec {sys.executable} {file} {disk} {tmp_path}/source',
         ],
-        env={**os.environ, 'PYTHONPATH': path},
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from paths import HELPERS
+from paths import PROGRAMS
 from replay_values import SMALL, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError
@@ -197,24 +197,11 @@ def test_mixture_of_n_step_returns(tmp_path):
     np.testing.assert_array_equal(discount, GAMMA ** (last - first))
 
 
-WRITE = """
-import sys
-from replay_values import *
-from sac_ros.replay import ReplayWriter
-writer = ReplayWriter(sys.argv[1], make_spec(), capacity=8 * SMALL, segment_records=SMALL)
-print('ready', flush=True)
-fill(writer, 0, 60_000)
-writer.close()
-"""
-
-
 def test_a_learner_process_samples_while_a_collector_appends(tmp_path):
     """Every row drawn meanwhile is whole, and new ones come without reopening."""
-    path = ':'.join([str(HELPERS), *(p for p in sys.path if p)])
     with subprocess.Popen(
-        [sys.executable, '-c', WRITE, tmp_path / 'r'],
+        [sys.executable, PROGRAMS / 'append_many.py', tmp_path / 'r'],
         stdout=subprocess.PIPE,
-        env={'PYTHONPATH': path, 'PATH': '/usr/bin'},
     ) as collector:
         assert collector.stdout.readline() == b'ready\n'
         reader, rng = ReplayReader(tmp_path / 'r'), np.random.default_rng(0)

@@ -12,7 +12,6 @@ import zlib
 
 import numpy as np
 import pytest
-from paths import HELPERS
 from replay_values import SMALL, NoSync, assert_rows, fill, make_spec, transition
 
 from sac_ros.errors import ReplayError, SpecMismatch
@@ -196,12 +195,10 @@ def test_a_second_writer_is_told_who_holds_the_directory(tmp_path):
         'print("ready", flush=True)\n'
         'sys.stdin.read()\n'
     )
-    path = os.pathsep.join([str(HELPERS), *sys.path])
     with subprocess.Popen(
         [sys.executable, '-c', script, tmp_path / 'r'],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, 'PYTHONPATH': path},
     ) as holder:
         assert holder.stdout.readline() == b'ready\n'
         with pytest.raises(ReplayError, match=f'process {holder.pid} on'):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from package_sources import copy_sources
+from paths import PROGRAMS
 from policy_files import linear_policy, save
 
 from sac_ros.robot.loader import load_robot
@@ -20,21 +21,6 @@ from sac_ros.training.checkpoint import load_notes
 pytest.importorskip(
     'launch_ros.actions', reason='launch_ros is not installed: it comes with ROS 2, not from PyPI'
 )
-
-LAUNCH = """
-import sys
-from launch import LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch import LaunchDescription
-source = PythonLaunchDescriptionSource(sys.argv[1])
-arguments = [tuple(item.split(':=', 1)) for item in sys.argv[2:]]
-service = LaunchService()
-service.include_launch_description(
-    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
-)
-sys.exit(service.run())
-"""
 
 
 @pytest.fixture(scope='module')
@@ -59,7 +45,7 @@ class Launched:
     """A launch file running in a process group of its own."""
 
     def __init__(self, file, *arguments):
-        self.begin([sys.executable, '-u', '-c', LAUNCH, str(file), *arguments])
+        self.begin([sys.executable, '-u', str(PROGRAMS / 'launch_file.py'), str(file), *arguments])
 
     def begin(self, command):
         self.process = subprocess.Popen(
@@ -190,7 +176,8 @@ def test_train_saves_at_ctrl_c(launch, tmp_path):
     )
     launched = launch('train', f'params_file:={settings}')
     launched.wait_for('training arm-reach', 120)
-    time.sleep(1.0)
+    while not list((tmp_path / 'run/replay').glob('*.seg')):
+        launched.read()
     os.killpg(launched.process.pid, signal.SIGINT)
     assert launched.end(60) == 0
     assert 'stopped at step' in launched.text

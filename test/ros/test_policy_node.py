@@ -10,6 +10,7 @@ import pytest
 from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from paths import PROGRAMS
 from policy_files import linear_policy, pose_spec, reach_spec, save
 from policy_robot import COMMAND, SPEC, Robot
 from std_msgs.msg import Float64MultiArray, Header
@@ -192,25 +193,14 @@ def test_nothing_moves_while_nobody_listens(graph, policy):
     )
 
 
-HELD_UP = """
-import os, signal, sys
-from sac_ros.deploy.controller import Controller
-from sac_ros.ros import policy_node
-
-def step(self, *state, unstopped=Controller.step, count=[0]):
-    torque = unstopped(self, *state)
-    count[0] += torque.any()
-    if count[0] == 300:
-        os.kill(os.getpid(), signal.SIGSTOP)  # the torque is on its way
-    return torque
-
-Controller.step = step
-sys.exit(policy_node.main(sys.argv))
-"""
-
-
 def test_a_torque_computed_before_a_stall_is_not_sent(graph, policy):
-    robot = Robot(graph, policy, '-p', 'supervision.stall_timeout:=0.4', program=('-c', HELD_UP))
+    robot = Robot(
+        graph,
+        policy,
+        '-p',
+        'supervision.stall_timeout:=0.4',
+        program=(PROGRAMS / 'stopping_policy_node.py',),
+    )
     robot.run()
     graph.spin_until(lambda: stopped(robot.process.pid), what='the stop')
     graph.spin_for(1.2)

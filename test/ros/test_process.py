@@ -6,33 +6,7 @@ import sys
 import time
 
 import pytest
-
-NODE = """
-import sys
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from sac_ros.errors import ConfigError
-from sac_ros.ros.process import ClosingNode, run_node
-
-class Trial(ClosingNode):
-    def __init__(self):
-        super().__init__('trial')
-        if sys.argv[1] == 'refuse':
-            raise ConfigError('the cause and the mend')
-        self.publisher = self.create_publisher(__import__('std_msgs.msg').msg.String, 'x', 1)
-        self.create_timer(0.05, self.tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    def tick(self):
-        print('alive', flush=True)
-        if sys.argv[1] == 'break':
-            raise ValueError('a mistake of ours')
-
-    def close(self):
-        self.publisher.publish(__import__('std_msgs.msg').msg.String())
-        print('last words', flush=True)
-
-sys.exit(run_node('trial', Trial, ['trial', *sys.argv[2:]]))
-"""
+from paths import PROGRAMS
 
 
 @pytest.fixture
@@ -40,7 +14,7 @@ def start(domain):
     started = []
 
     def start(*arguments, hang_up=signal.SIG_DFL):
-        command = [sys.executable, '-c', NODE, *arguments]
+        command = [sys.executable, PROGRAMS / 'trial_node.py', *arguments]
         before = signal.signal(signal.SIGHUP, hang_up)  # a process inherits what is ignored
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -88,7 +62,7 @@ def test_an_error_of_ours_ends_the_program_after_the_last_words(start):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['refuse'], 'trial: ConfigError: the cause and the mend\n'),
+        (['refuse'], 'trial: ConfigError: the cause and the fix\n'),
         (['run', '--ros-args', '--bogus'], '--bogus'),
         (['run', '--ros-args', '--params-file', '/none.yaml'], '/none.yaml'),
     ],

@@ -3,37 +3,13 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
+from paths import PROGRAMS
 from policy_files import linear_policy, save
 from policy_robot import SPEC, Robot
 
-CLIENT = """
-import sys, time, rclpy
-from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
-from std_srvs.srv import Trigger
-rclpy.init()
-node = rclpy.create_node('client', start_parameter_services=False)
-kinds = {'get_parameters': GetParameters, 'list_parameters': ListParameters,
-         'describe_parameters': DescribeParameters, 'reload': Trigger}
-names = sys.argv[2:]
-clients = [node.create_client(kinds[name], '/policy_node/' + name) for name in names]
-for client in clients:
-    client.wait_for_service()
-time.sleep(0.5)
-print('begin', flush=True)
-if sys.argv[1] == 'vanish':
-    for client in clients:
-        for _ in range(10):
-            client.call_async(client.srv_type.Request())
-        node.destroy_client(client)
-while sys.argv[1] == 'flood':
-    for client in clients:
-        client.call_async(client.srv_type.Request())
-    time.sleep(0.0002)
-sys.stdin.read()
-"""
 DUMP = ('get_parameters', 'list_parameters', 'describe_parameters')
 
 
@@ -43,17 +19,23 @@ def policy(tmp_path):
 
 
 @contextmanager
-def client(graph, *arguments):
-    process = subprocess.Popen(
-        [sys.executable, '-c', CLIENT, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        os.set_blocking(process.stdout.fileno(), False)
-        graph.spin_until(process.stdout.read, what='the client')
+def clients(graph, n, *arguments):
+    """Run clients that begin together, as soon as each of them has had a response."""
+    with ExitStack() as stack:
+        processes = []
+        for _ in range(n):
+            process = subprocess.Popen(
+                [sys.executable, PROGRAMS / 'service_client.py', *arguments],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            )  # fmt: skip
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            os.set_blocking(process.stdout.fileno(), False)
+            graph.spin_until(process.stdout.read, what='the client')
+            processes.append(process)
+        for process in processes:
+            process.stdin.write(b'begin\n')
         yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_client_that_vanishes_delays_no_command(graph, policy):
@@ -61,7 +43,7 @@ def test_a_client_that_vanishes_delays_no_command(graph, policy):
     short = ('-p', 'supervision.state_period:=0.1', '-p', 'supervision.state_timeout:=0.5')
     robot = Robot(graph, policy, *short, '-p', 'supervision.stall_timeout:=0.5')
     robot.run()
-    with client(graph, 'vanish', *DUMP):
+    with clients(graph, 1, 'vanish', *DUMP):
         graph.spin_for(2.0)
         assert {state.data for state in robot.states} <= {
             'UNCONFIGURED',
@@ -79,7 +61,7 @@ def test_a_client_that_vanishes_delays_no_command(graph, policy):
 def test_an_emergency_stop_is_obeyed_in_a_flood_of_requests(graph, policy, services):
     robot = Robot(graph, policy)
     robot.run()
-    with client(graph, 'flood', *services), client(graph, 'flood', *services):
+    with clients(graph, 2, 'flood', *services):
         graph.spin_for(2.0)
         assert robot.states[-1].data in ('RUN', 'RAMP')  # a policy that was reloaded is ramped up
         robot.call('estop', timeout=5.0)

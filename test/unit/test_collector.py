@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from paths import PROGRAMS
 
 from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.replay import ReplayReader, ReplayWriter
@@ -12,29 +13,13 @@ from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.sac.sac import SAC
 from sac_ros.training.learner import Learner
 
-COLLECTING = """
-import sys
-sys.modules['torch'] = None  # an import of it fails
-import numpy as np
-from sac_ros.config.training import TrainConfig
-from sac_ros.envs.arm_env import make_env
-from sac_ros.replay import ReplayWriter
-from sac_ros.replay.resumable import ResumableReplay
-from sac_ros.training.collector import Collector
-
-env, spec = make_env(TrainConfig(env='Pendulum-v1'))
-collector = Collector(env, lambda observation: observation[:1], seed=3)
-with ReplayWriter(sys.argv[1], spec) as writer:
-    replay = ResumableReplay(writer, writer.end)
-    ended = [episode for _ in range(250) if (episode := collector.step(replay))]
-assert collector.steps == len(writer) == 250 and collector.episodes == len(ended) == 1
-"""
-
 
 @pytest.fixture(scope='module')
 def directory(tmp_path_factory):
     path = tmp_path_factory.mktemp('collected')
-    subprocess.run([sys.executable, '-c', COLLECTING, str(path)], check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, PROGRAMS / 'collect_without_torch.py', str(path)], check=True, timeout=120
+    )
     return path
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 import warnings
 
 import gymnasium
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.utils.env_checker import check_env
+from paths import DATA
 
 from sac_ros.cli.main import main
 from sac_ros.config.training import TrainConfig
@@ -267,33 +269,6 @@ def test_arguments_that_cannot_be_read_are_refused(text):
         parse_arguments(text)
 
 
-MODULE = """
-import gymnasium, numpy as np
-from gymnasium.spaces import Box
-
-class Plain(gymnasium.Env):
-    action_space = Box(-1, 1, (1,), np.float32)
-    observation_space = Box(-9, 9, (1,), np.float32)
-
-    def __init__(self, port, length=5):
-        self.length = length
-        if port == 'absent':
-            raise ConnectionError('no controller on absent')
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.k = 0
-        return self.np_random.normal(size=1), {}
-
-    def step(self, action):
-        self.k += 1
-        ended = self.k == self.length
-        return self.np_random.normal(size=1), -float(action[0] ** 2), False, ended, {}
-
-for name in ('Plain-v0', 'arm/Plain-v0'):
-    gymnasium.registry.pop(name, None)
-    gymnasium.register(name, Plain)
-"""
 FEW = (
     '--steps', '30', '--learning_starts', '10', '--gradient_steps', '1', '--eval_every', '20',
     '--eval_episodes', '1', '--final_eval_episodes', '1', '--no-compile', '--no-tensorboard',
@@ -305,7 +280,7 @@ FEW = (
 def own_module(tmp_path, monkeypatch):
     """A module of environments in the working directory, under a name of its own."""
     name = f'own_{tmp_path.name.replace("-", "_")}'
-    (tmp_path / f'{name}.py').write_text(MODULE)
+    shutil.copy(DATA / 'plain_env.py', tmp_path / f'{name}.py')
     (tmp_path / 'broken_envs.py').write_text('this is no Python\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend('/nowhere')  # restores sys.path afterwards

@@ -11,7 +11,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-from paths import HELPERS
+from paths import PROGRAMS
 from small_runs import HIDDEN, config, episodes, rows, stop_at, transitions
 from tensors import leaves, same
 
@@ -55,27 +55,10 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     assert same(finished.state, again.state)
 
 
-CRASHING = """
-import os, signal, sys
-sys.path.insert(0, {here!r})
-import dataclasses
-from small_runs import HIDDEN, config
-from sac_ros.config.training import TaskConfig
-from sac_ros.training.trainer import Trainer
-
-def die(trainer):
-    if trainer.step == {at}:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sac = dataclasses.replace(HIDDEN, **{sac!r})
-Trainer(config({run_dir!r}, sac=sac, **{changes!r})).run(die)
-"""
-
-
 def crash(run_dir, at, sac=None, **changes):
-    here = str(HELPERS)
-    code = CRASHING.format(here=here, at=at, run_dir=str(run_dir), sac=sac or {}, changes=changes)
-    ended = subprocess.run([sys.executable, '-c', code], check=False)
+    options = [json.dumps(values, default=dataclasses.asdict) for values in (sac or {}, changes)]
+    command = [sys.executable, PROGRAMS / 'killed_training.py', run_dir, str(at), *options]
+    ended = subprocess.run(command, check=False)
     assert ended.returncode == -signal.SIGKILL
 
 
@@ -347,28 +330,13 @@ def test_a_checkpoint_cut_short_at_any_write_leaves_the_old_one(tmp_path):
     trainer = Trainer(config(tmp_path, steps=30))
     trainer.run()
     old = trainer.checkpoint.read_bytes()
-    code = f"""
-import resource, signal, sys
-sys.path.insert(0, {str(HELPERS)!r})
-from pathlib import Path
-from small_runs import config
-from sac_ros.training.checkpoint import save_checkpoint
-from sac_ros.errors import CheckpointError
-from sac_ros.training.trainer import Trainer
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-path = Path({str(trainer.checkpoint)!r})
-state = Trainer(config({str(tmp_path / 'x')!r})).state
-for limit in range(0, {len(old) // 2}, {len(old) // 40}):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    try:
-        save_checkpoint(path, state, {{}})
-    except CheckpointError as error:
-        assert str(path) in str(error) and 'ulimit -f' in str(error), error
-        assert not list(path.parent.glob('*.tmp'))
-        continue
-    sys.exit('a file larger than the limit was written')
-"""
-    subprocess.run([sys.executable, '-c', code], check=True)
+    command = [
+        sys.executable,
+        PROGRAMS / 'limited_checkpoints.py',
+        trainer.checkpoint,
+        tmp_path / 'x',
+    ]
+    subprocess.run([*command, str(len(old))], check=True)
     assert trainer.checkpoint.read_bytes() == old
     save_checkpoint(trainer.checkpoint, trainer.state, {'spec': trainer.spec.to_json()})
     assert load_notes(trainer.checkpoint)['spec'] == trainer.spec.to_json()
