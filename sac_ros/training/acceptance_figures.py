@@ -165,7 +165,7 @@ def _summarize(records: Sequence[_Episode], env: ArmEnv) -> PassFigures:
     errors = ends
     if goal_moves(env):
         errors = np.concatenate([r.distance[len(r.distance) // 2 :] for r in records])
-    times = [t for r in whole if (t := _time_to_goal(r.distance, period)) is not None]
+    times = [t for r in whole if (t := time_to_goal(r.distance, period)) is not None]
     chatter = [r.chatter for r in whole if not math.isnan(r.chatter)]
     peaks = np.array([r.peak_speed for r in records])
     states = sum(r.states for r in records)
@@ -206,7 +206,7 @@ def _summarize(records: Sequence[_Episode], env: ArmEnv) -> PassFigures:
     )
 
 
-def _time_to_goal(distance: NDArray[np.float64], period: float) -> float | None:
+def time_to_goal(distance: NDArray[np.float64], period: float) -> float | None:
     """Return the time [s] from which the tip stays at the goal to the end; None if it does not."""
     away = np.flatnonzero(distance > SETTLED_RADIUS)
     if not len(away):

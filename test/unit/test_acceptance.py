@@ -17,7 +17,7 @@ from sac_ros.training.acceptance import (
     measure_acceptance,
     percent,
 )
-from sac_ros.training.acceptance_figures import _time_to_goal, measure_pass
+from sac_ros.training.acceptance_figures import time_to_goal, measure_pass
 from sac_ros.training.ik_baseline import IkBaseline
 
 KEYS = {
@@ -185,9 +185,9 @@ def test_the_baseline_does_every_task_of_the_package(task, preset):
 
 def test_time_to_goal_counts_from_the_last_entry():
     near, far = 0.01, 0.5
-    assert _time_to_goal(np.array([far, near, far, near, near]), 0.02) == pytest.approx(0.08)
-    assert _time_to_goal(np.array([near, near]), 0.02) == pytest.approx(0.02)
-    assert _time_to_goal(np.array([near, far]), 0.02) is None
+    assert time_to_goal(np.array([far, near, far, near, near]), 0.02) == pytest.approx(0.08)
+    assert time_to_goal(np.array([near, near]), 0.02) == pytest.approx(0.02)
+    assert time_to_goal(np.array([near, far]), 0.02) is None
 
 
 def test_a_percentage_is_100_only_when_nothing_is_missing():
