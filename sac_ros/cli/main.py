@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sac_ros import __version__
 from sac_ros.cli.arguments import Parser
@@ -24,6 +24,9 @@ from sac_ros.cli.robot import add_robot_parser
 from sac_ros.config.base import Config, Setting, build, settings, warn_renamed
 from sac_ros.config.training import TrainConfig
 from sac_ros.errors import SacRosError
+
+if TYPE_CHECKING:
+    from sac_ros.training.trainer import Trainer
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -67,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         '--report',
         action='store_true',
         help='write RUN_DIR/report.html at the end (sac_ros report)',
+    )
+    train.add_argument(
+        '--async',
+        dest='asynchronous',
+        action='store_true',
+        help='collect and learn in two processes; a run may change between both ways',
     )
     train.set_defaults(run=_train)
 
@@ -159,11 +168,28 @@ def _train(options: argparse.Namespace) -> int:
         from sac_ros.report.page import plotly_source
 
         plotly_source()  # fails now where it is missing, not after hours of training
-    from sac_ros.training.console import TrainingReport
-    from sac_ros.training.result import final_episodes, finish
+    if options.asynchronous:
+        from sac_ros.cli.asynchronous import Processes
+
+        return Processes(config, report=options.report).run()
     from sac_ros.training.trainer import Trainer
 
-    trainer = Trainer(config)
+    return run_training(Trainer(config), report_at_end=options.report)
+
+
+def run_training(trainer: Trainer, *, report_at_end: bool) -> int:
+    """Train to the end with a display, measure and export; return the exit status.
+
+    Args:
+        trainer: of the run.
+        report_at_end: write the interactive report as well.
+
+    Raises:
+        SacRosError: the run fails.
+    """
+    from sac_ros.training.console import TrainingReport
+    from sac_ros.training.result import final_episodes, finish
+
     trainer.check_export()
     report = TrainingReport(trainer)
 
@@ -184,7 +210,7 @@ def _train(options: argparse.Namespace) -> int:
     with report.measuring(final_episodes(trainer)) as on_episode:
         result = finish(trainer, on_episode)
     report.finished(result)
-    if options.report:
+    if report_at_end:
         write_report([trainer.run_dir], trainer.run_dir / REPORT_NAME)
     return 0
 

@@ -32,6 +32,7 @@ class RunState(NamedTuple):
     returns: list[float]
     successes: list[float]
     final_observation: NDArray[np.float32] | None  # (n_obs,) of the latest episode of an arm
+    skipped: int = 0  # updates that an asynchronous learner left out
 
     def to_notes(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -68,6 +69,7 @@ class RunState(NamedTuple):
             returns=numbers_from(notes, 'returns', EPISODE_WINDOW),
             successes=numbers_from(notes, 'successes', EPISODE_WINDOW),
             final_observation=final,
+            skipped=count_from({'skipped': 0, **notes}, 'skipped'),
         )
 
 

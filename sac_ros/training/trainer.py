@@ -113,6 +113,7 @@ class Trainer:
             ReplayReader(config.offline_replay, self.spec) if config.offline_replay else None
         )
         self._cursor = 0  # of the replay where a run begins
+        self._skipped = 0  # updates that an asynchronous learner left out
         self._stop = self._pause = False
         self._resume()
 
@@ -278,7 +279,7 @@ class Trainer:
         Raises:
             SacRosError: the disk fails; the checkpoint before is still there.
         """
-        self._replay.replay.sync()
+        cursor = self._sync_replay()
         collector, learner = self.collector, self.learner
         episode = collector.open_episode
         if episode is not None:
@@ -287,7 +288,7 @@ class Trainer:
             step=collector.steps,
             updates=learner.updates,
             episodes=collector.episodes + collector.is_too_long,
-            cursor=self._replay.cursor,
+            cursor=cursor,
             episode=episode,
             evaluation_due=self.evaluator.due,
             numpy_rng=dict(learner.numpy_rng.bit_generator.state),
@@ -295,10 +296,16 @@ class Trainer:
             returns=list(self._meter.returns),
             successes=list(self._meter.successes),
             final_observation=collector.final_observation,
+            skipped=self._skipped,
         )
         notes = {'spec': self.spec.to_json(), 'config': flatten(self.config), **state.to_notes()}
         save_checkpoint(self.checkpoint, learner.state, notes)
         self._saved = time.monotonic()
+
+    def _sync_replay(self) -> int:
+        """Let the replay survive power loss; return the cursor of the learner."""
+        self._replay.replay.sync()
+        return self._replay.cursor
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
@@ -319,7 +326,7 @@ class Trainer:
         self.evaluator.due = state.evaluation_due
         self._meter.returns.extend(state.returns)
         self._meter.successes.extend(state.successes)
-        self._cursor = state.cursor
+        self._cursor, self._skipped = state.cursor, state.skipped
 
     def _open_replay(self) -> ReplayWriter:
         return ReplayWriter(
