@@ -17,7 +17,7 @@ from sac_ros.training.acceptance import (
     measure_acceptance,
     percent,
 )
-from sac_ros.training.acceptance_figures import time_to_goal, measure_pass
+from sac_ros.training.acceptance_figures import measure_pass, time_to_goal
 from sac_ros.training.ik_baseline import IkBaseline
 
 KEYS = {
