@@ -14,6 +14,8 @@ PROGRAMS = {
     **{node: f'{NAME}.cli.programs:{node}' for node in NODES},
 }
 SHARE = f'share/{NAME}'
+DEPLOY = ['onnxruntime>=1.17']
+SIM = ['mujoco>=3.3', 'gymnasium>=1.0', 'pillow']
 DATA = [
     ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
     (SHARE, ['package.xml']),
@@ -48,12 +50,16 @@ setup(
     maintainer='sac_ros maintainers',
     maintainer_email='maintainers@sac-ros.example',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['models/*', 'accel/*.cpp', 'report/page/*']},
+    package_data={NAME: ['py.typed', 'models/*', 'accel/*.cpp', 'report/page/*']},
     data_files=DATA,
     python_requires='>=3.10',
-    install_requires=['setuptools', 'numpy', 'mujoco>=3.3', 'gymnasium>=1.0', 'onnxruntime>=1.17'],
+    # The replay needs no more than this; `colcon build` needs setuptools.
+    install_requires=['setuptools', 'numpy'],
     extras_require={
-        'train': ['torch>=2.10', 'onnx>=1.21', 'rich', 'tensorboardX>=2.6'],
+        'replay': [],
+        'deploy': DEPLOY,
+        'sim': SIM,
+        'train': [*DEPLOY, *SIM, 'torch>=2.10', 'onnx>=1.21', 'rich', 'tensorboardX>=2.6'],
         'minari': ['minari>=0.5.4', 'h5py', 'pillow'],
         'report': ['plotly>=6', 'tensorboardX>=2.6'],
         'mcap': ['rosbags>=0.11.9'],

@@ -1,4 +1,4 @@
-"""Errors with one root. A message names the cause and the mend in one line."""
+"""Errors with one root. A message names the cause and the fix in one line."""
 
 
 class SacRosError(Exception):
@@ -56,3 +56,24 @@ class PolicyError(SacRosError):
 
 class NodeError(SacRosError):
     """A ROS node cannot be started or does not answer."""
+
+
+EXTRAS = {  # extra of the package by the module that it installs
+    'gymnasium': 'sim',
+    'mujoco': 'sim',
+    'PIL': 'sim',
+    'onnxruntime': 'deploy',
+    'onnx': 'train',
+    'rich': 'train',
+    'tensorboardX': 'train',
+    'torch': 'train',
+    'plotly': 'report',
+}
+
+
+def install_hint(error: ModuleNotFoundError) -> str:
+    """Return cause and fix of an import that failed, in one line."""
+    missing = (error.name or '').partition('.')[0]
+    if missing not in EXTRAS:
+        return str(error)
+    return f"{missing} is not installed; pip install 'sac_ros[{EXTRAS[missing]}]'"

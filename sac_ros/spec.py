@@ -88,6 +88,33 @@ class PolicySpec:
         if not (math.isfinite(self.control_period) and self.control_period > 0):
             raise ConfigError(f'control_period must be above zero, is {self.control_period}')
 
+    @classmethod
+    def of_sizes(cls, n_observation: int, n_action: int) -> PolicySpec:
+        """Return a specification of transitions that belong to no robot.
+
+        Args:
+            n_observation: length of the observation vector.
+            n_action: length of the action vector; actions lie in [-1, 1].
+
+        Raises:
+            ConfigError: a size is not above zero.
+        """
+        if n_observation < 1 or n_action < 1:
+            raise ConfigError(
+                f'n_observation {n_observation} and n_action {n_action} must be above zero'
+            )
+        return cls(
+            joint_names=tuple(f'action{i}' for i in range(n_action)),
+            observation=(ObservationField('observation', n_observation, ''),),
+            torque_limit=(1.0,) * n_action,
+            position_lower=(-math.inf,) * n_action,
+            position_upper=(math.inf,) * n_action,
+            velocity_limit=(math.inf,) * n_action,
+            control_period=1.0,
+            model_hash='',
+            gravity_compensated=False,
+        )
+
     @property
     def n_observation(self) -> int:
         """Length of the observation vector."""

@@ -23,7 +23,7 @@ from sac_ros.cli.request import add_request_parsers
 from sac_ros.cli.robot import add_robot_parser
 from sac_ros.config.base import Config, Setting, build, settings, warn_renamed
 from sac_ros.config.training import TrainConfig
-from sac_ros.errors import SacRosError
+from sac_ros.errors import EXTRAS, SacRosError, install_hint
 
 if TYPE_CHECKING:
     from sac_ros.training.trainer import Trainer
@@ -47,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except SacRosError as error:
         print(f'sac_ros: {type(error).__name__}: {error}', file=sys.stderr)
+    except ModuleNotFoundError as error:
+        if (error.name or '').partition('.')[0] not in EXTRAS:
+            raise
+        print(f'sac_ros: {install_hint(error)}', file=sys.stderr)
     except OSError as error:
         where = f'{error.filename}: ' if error.filename else ''
         print(f'sac_ros: {where}{error.strerror or error}', file=sys.stderr)

@@ -7,7 +7,7 @@ from time import monotonic_ns
 
 import numpy as np
 
-from sac_ros.errors import ReplayError
+from sac_ros.errors import ConfigError, ReplayError
 from sac_ros.replay.encoder import RUNNING, TRUNCATED, Encoder
 from sac_ros.replay.filesystem import FileSystem, disk_error, files_for, write_all
 from sac_ros.replay.format import DataSource, Layout
@@ -23,7 +23,10 @@ class ReplayWriter(WritableRecords):
 
     Args:
         directory: made if missing, reopened if it is there.
-        spec: what the transitions are for.
+        spec: what the transitions are for. Without a robot give `n_observation` in its place, and
+            `n_action`.
+        n_action: length of the action vector, where `spec` is not a specification.
+        n_observation: length of the observation vector, likewise.
         capacity: at least this many of the newest records are kept, whole older segments are
             dropped; 0 keeps everything.
         segment_records: records per file, rounded up to whole memory pages; 0 for 65,536, or
@@ -36,13 +39,16 @@ class ReplayWriter(WritableRecords):
     Raises:
         ReplayError: another process writes it, it is not a replay directory, or the disk fails.
         SpecMismatch: it belongs to another robot or task; nothing was touched.
+        ConfigError: neither a specification nor two sizes above zero are given.
     """
 
     def __init__(
         self,
         directory: str | Path,
-        spec: PolicySpec,
+        spec: PolicySpec | int | None = None,
+        n_action: int | None = None,
         *,
+        n_observation: int | None = None,
         capacity: int = 0,
         segment_records: int = 0,
         sync_every: int = 1000,
@@ -54,6 +60,8 @@ class ReplayWriter(WritableRecords):
                 f'capacity {capacity}, segment_records {segment_records} and '
                 f'sync_every {sync_every} must not be negative'
             )
+        if not isinstance(spec, PolicySpec):
+            spec = _spec_of(n_observation if spec is None else spec, n_action)
         super().__init__(
             Path(directory),
             spec,
@@ -145,3 +153,9 @@ class ReplayWriter(WritableRecords):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _spec_of(n_observation: int | None, n_action: int | None) -> PolicySpec:
+    if n_observation is None or n_action is None:
+        raise ConfigError('give a PolicySpec, or n_observation and n_action')
+    return PolicySpec.of_sizes(n_observation, n_action)

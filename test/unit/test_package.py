@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy
 import pytest
 import yaml
 from package_sources import copy_sources
@@ -116,17 +117,64 @@ def test_colcon_installs_it_where_ros_looks(tmp_path):
     assert run(['sh', '-c', script], tmp_path).count(str(installed)) == 2
 
 
-def test_pip_installs_it_where_ros_looks(tmp_path):
-    source = copy_sources(tmp_path / 'src')
-    prefix = tmp_path / 'prefix'
+@pytest.fixture(scope='module')
+def prefix(tmp_path_factory):
+    """A folder into which pip has installed the package without its dependencies."""
+    folder = tmp_path_factory.mktemp('pip')
+    source = copy_sources(folder / 'src')
     install = [sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-build-isolation']
     # Without --ignore-installed pip would first remove the package from this environment.
-    there = ['--ignore-installed', '--no-index', '-q', '--prefix', str(prefix)]
-    run([*install, *there, str(source)], tmp_path)
+    options = ['--ignore-installed', '--no-index', '-q', '--prefix', str(folder / 'prefix')]
+    run([*install, *options, str(source)], folder)
+    return folder / 'prefix'
+
+
+@pytest.fixture(scope='module')
+def site(prefix):
+    (folder,) = prefix.glob('lib/python*/site-packages')
+    return folder
+
+
+def test_pip_installs_it_where_ros_looks(prefix, site, tmp_path):
     assert files_in(prefix / 'share/sac_ros') >= SHARE
     assert {path.name for path in (prefix / 'lib/sac_ros').iterdir()} == PROGRAMS
     assert all(os.access(prefix / 'lib/sac_ros' / name, os.X_OK) for name in PROGRAMS)
-    (site,) = prefix.glob('lib/python*/site-packages')
     assert (site / 'sac_ros/models/sac_arm.urdf').exists()
+    assert (site / 'sac_ros/py.typed').exists()
     starter = str(prefix / 'lib/sac_ros/sac_ros')
     assert sac_ros.__version__ in run([starter, '--version'], tmp_path, {'PYTHONPATH': str(site)})
+
+
+def test_replay_needs_numpy_alone(site, tmp_path):
+    (info,) = site.glob('sac_ros-*.dist-info')
+    text = (info / 'METADATA').read_text()
+    always = {
+        line.split(':')[1].strip() for line in text.splitlines()
+        if line.startswith('Requires-Dist:') and 'extra ==' not in line
+    }  # fmt: skip
+    assert always == {'setuptools', 'numpy'}
+    assert 'Provides-Extra: replay' in text
+
+    place = Path(numpy.__file__).parents[1]
+    (tmp_path / 'numpy').symlink_to(place / 'numpy')
+    if (place / 'numpy.libs').exists():
+        (tmp_path / 'numpy.libs').symlink_to(place / 'numpy.libs')
+    script = f"""
+import sys
+sys.path += [{str(site)!r}, {str(tmp_path)!r}]
+import numpy as np
+from sac_ros import ReplayReader, ReplayWriter, Transition
+with ReplayWriter('replay', n_observation=2, n_action=1) as writer:
+    for i in range(5):
+        writer.append(Transition([i, i], [0.5], i, False, [i, 1]), truncated=i == 4)
+print(ReplayReader('replay').sample(8, np.random.default_rng(0)).reward.mean())
+from sac_ros.cli.main import main
+assert main(['replay', 'info', 'replay']) == 0
+assert main(['train']) == 2
+"""
+    isolated = [sys.executable, '-I', '-S', '-c', script]
+    result = subprocess.run(
+        isolated, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert "is not installed; pip install 'sac_ros[" in result.stderr
