@@ -64,7 +64,10 @@ class Processes:
     def _stop(self, number: int, _: FrameType | None) -> None:
         # A terminal sends Ctrl-C to the learner itself, which saves, or quits at the second one.
         self._stopping = True
-        if number == signal.SIGTERM:
+        collector = self._running.get('collector')
+        if collector is not None and collector.stdin is not None:
+            collector.stdin.close()
+        if number == signal.SIGTERM and 'learner' in self._running:
             self._running['learner'].send_signal(signal.SIGINT)
 
     def _status(self) -> int | None:

@@ -104,14 +104,14 @@ def test_either_process_may_be_killed_at_any_time(start, tmp_path, kills):
 
 
 def test_ctrl_c_ends_both_and_the_same_command_goes_on(start, tmp_path):
-    process = start(250)
+    process = start(800)
     wait(lambda: count(tmp_path / 'run') > 60)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130, (tmp_path / 'output').read_text()
     stored = count(tmp_path / 'run')
-    assert 60 < stored < 250
-    assert start(250).wait(200) == 0, (tmp_path / 'output').read_text()
-    assert_whole(tmp_path / 'run', 250)
+    assert 60 < stored < 800
+    assert start(800).wait(200) == 0, (tmp_path / 'output').read_text()
+    assert_whole(tmp_path / 'run', 800)
 
 
 def test_both_end_with_the_process_that_started_them(start, tmp_path):
