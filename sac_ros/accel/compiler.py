@@ -47,7 +47,7 @@ class Compiler:
             bf16: round the factors of matrix products to bfloat16, where that is faster.
         """
         self.seconds = 0.0  # spent on first calls, compiling or reading what is cached
-        self.ready = self.failed = False
+        self.ready = self.failed = self.busy = False
         # Worker processes would hear Ctrl-C too, and one graph gives them nothing to share.
         os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')
         if os.environ.get(CACHE) in (None, default_cache_dir()):  # which importing it had set
@@ -103,7 +103,7 @@ class Compiler:
                 return function(state, *args, **kwargs)
             if fast is not None:
                 return fast(state, *args, **kwargs)
-            began = time.monotonic()
+            began, self.busy = time.monotonic(), True
             try:
                 compiled = self._compile(function)
                 result = compiled(state, *args, **kwargs)
@@ -112,6 +112,7 @@ class Compiler:
                 self.failed = True
                 return function(state, *args, **kwargs)
             finally:
+                self.busy = False
                 self.seconds += time.monotonic() - began
             self.ready, fast = True, compiled
             return result

@@ -79,6 +79,11 @@ class Controller:
         self.goal = goal
 
     @property
+    def commanded_torque(self) -> Vector:
+        """Torque (n,) [N·m] that the policy asked for last, before ramp and guards."""
+        return self._torque
+
+    @property
     def missing_goal_reason(self) -> str:
         """Say that the policy observes a goal and none has come yet; else ''."""
         wanted = _kind(self._slices)

@@ -19,6 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from sac_ros import strict_json
 from sac_ros.deploy import policy_file
+from sac_ros.deploy.arm_geometry import ArmGeometry
 from sac_ros.deploy.onnx_structure import check_structure
 from sac_ros.errors import PolicyError, SpecMismatch
 from sac_ros.spec import PolicySpec
@@ -26,6 +27,7 @@ from sac_ros.spec import PolicySpec
 SPEC_KEY = 'sac_ros.spec'
 PARITY_KEY = 'sac_ros.parity'
 GOLDEN_KEY = 'sac_ros.golden'
+GEOMETRY_KEY = 'sac_ros.geometry'
 INPUT, OUTPUT = 'observation', 'torque'
 
 OLDEST_RUNTIME = '1.17'  # whose ONNX Runtime the exported files are made for
@@ -58,6 +60,7 @@ class OnnxPolicy:
         parity: largest difference to the network, relative to the torque limit.
         sha256: of the file.
         golden: largest difference to its golden torques, relative to the torque limit.
+        geometry: of the arm, for displays; None in files that do not carry it.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class OnnxPolicy:
         self._bind()
         self._check_outputs()
         self._check_golden(metadata.get(GOLDEN_KEY, ''))
+        self.geometry = self._read_geometry(metadata.get(GEOMETRY_KEY))
 
     def __call__(self, observation: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the torque for one raw observation.
@@ -209,6 +213,15 @@ class OnnxPolicy:
                 f'{self.golden:.1e} of the limit, at most {MAX_GOLDEN:g} is allowed; '
                 'export it again with the runtime of this machine'
             )
+
+    def _read_geometry(self, text: str | None) -> ArmGeometry | None:
+        try:
+            return None if text is None else ArmGeometry.from_json(text, self.spec.n_action)
+        except ValueError as error:
+            raise PolicyError(
+                f'{self.path} has a geometry ({GEOMETRY_KEY!r}) that cannot be read: {error}; '
+                'export it again'
+            ) from error
 
 
 def _session(data: bytes, path: Path) -> onnxruntime.InferenceSession:

@@ -110,7 +110,7 @@ class Supervisor:
     def on_valid_state(self, now: float) -> None:
         """Note that a joint state arrived in which nothing is wrong."""
         self._check_stall(now)
-        age = self._age(now)
+        age = self.state_age(now)
         if age > self.fault_after:
             self._healthy_since = now
         if age > RATE_GAP:
@@ -147,7 +147,7 @@ class Supervisor:
         were waiting while this process itself was held up have been handled.
         """
         self._check_stall(now)
-        age, stale = self._age(now), self.is_stale(now)
+        age, stale = self.state_age(now), self.is_stale(now)
         if self.moving and stale and self._was_stale:
             if age > self.fault_after:
                 since = f' (since then: {self._ignored})' if self._ignored else ''
@@ -158,13 +158,13 @@ class Supervisor:
 
     def is_stale(self, now: float) -> bool:
         """Whether joint states are late."""
-        return self._age(now) > self._decay_after
+        return self.state_age(now) > self._decay_after
 
     def policy_weight(self, now: float) -> float:
         """Return the policy's share in the command, from 0 to 1: ramp times decay."""
         if not self.moving:
             return 0.0
-        late = (self._age(now) - self._decay_after) / (self.fault_after - self._decay_after)
+        late = (self.state_age(now) - self._decay_after) / (self.fault_after - self._decay_after)
         return self._ramp(now) * min(max(1.0 - late, 0.0), 1.0)
 
     def enable(self, now: float, obstacle: str) -> str:
@@ -240,7 +240,7 @@ class Supervisor:
                 f'set supervision.state_period to {interval:.2g}'
             )
         reason = self._ignored or self._bad
-        if self._healthy_since is None or self._age(now) > self.fault_after:
+        if self._healthy_since is None or self.state_age(now) > self.fault_after:
             return 'no good joint state arrives' + (f': {reason}' if reason else '')
         healthy = now - self._healthy_since
         if healthy < self.config.healthy_time:
@@ -262,7 +262,8 @@ class Supervisor:
             return 1.0
         return min(max((now - self._ramp_start) / self.config.ramp_time, 0.0), 1.0)
 
-    def _age(self, now: float) -> float:
+    def state_age(self, now: float) -> float:
+        """Return the time since the last good joint state [s], infinite if none has come."""
         return float('inf') if self._last_state is None else now - self._last_state
 
     def _enter(self, state: State, reason: str) -> None:

@@ -110,10 +110,14 @@ class Simulator:
         return self._obeying
 
     def reset(self) -> None:
-        """Put the arm at rest into a random posture that touches nothing; forget the command."""
-        start = self._task.sample_start(self._rng)
+        """Put the arm at rest into a random posture that touches nothing; forget the command.
+
+        Simulated time goes on: a clock that is set back freezes what depends on it.
+        """
+        start, time = self._task.sample_start(self._rng), self.arm.time
         self.arm.randomise(self._rng)
         self.arm.reset(start)
+        self.arm.data.time = time
         self._command, self._commanded_at = np.zeros(len(self._limit)), -math.inf
         self._braked, self._obeying = not self.config.arm.gravity_compensation, False
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped, Quaternion
+from geometry_msgs.msg import Point, PointStamped, PoseStamped, Quaternion
 from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker
+from std_msgs.msg import Header
 
 from sac_ros.errors import SpecMismatch
+from sac_ros.ros.markers import to_pose
 
 Vector = NDArray[np.float64]
 LEVELS = {
@@ -23,10 +23,8 @@ LEVELS = {
     'warn': DiagnosticStatus.WARN,
     'error': DiagnosticStatus.ERROR,
 }
-TEXT_HEIGHT = 0.04  # [m]
-AXIS_LENGTH = 0.1  # [m]
-BALL = 0.05  # [m] diameter
 GOAL_DISTANCE = 'goal_distance'  # key in the diagnostics of sim_node: from tip to goal [m]
+DRAWS_ARM = 'draws arm'  # key in those of policy_node: whether its markers show the arm too
 UNIT = 1e-3  # by which the length of a quaternion may differ from 1
 
 
@@ -100,66 +98,13 @@ def to_goal(goal: Mapping[str, Vector], frame: str, stamp: Time) -> PointStamped
     point = to_point(goal['goal'], frame, stamp)
     if 'goal_orientation' not in goal:
         return point
-    return PoseStamped(header=point.header, pose=_pose(goal))
-
-
-def _pose(goal: Mapping[str, Vector]) -> Pose:
-    place = dict(zip('xyz', goal['goal'].tolist(), strict=True))
-    turn = dict(zip('xyzw', goal['goal_orientation'].tolist(), strict=True))
-    return Pose(position=Point(**place), orientation=Quaternion(**turn))
+    return PoseStamped(header=point.header, pose=to_pose(goal))
 
 
 def to_point(point: Vector, frame: str, stamp: Time) -> PointStamped:
     """Make a PointStamped from (3,) [m]."""
     x, y, z = point.tolist()
     return PointStamped(header=Header(stamp=stamp, frame_id=frame), point=Point(x=x, y=y, z=z))
-
-
-def to_ball(name: str, place: Vector, colour: str, header: Header) -> Marker:
-    """Make a sphere at a place (3,) [m]; `colour` is one of `COLOURS`."""
-    marker = Marker(header=header, ns=name, type=Marker.SPHERE, id=0)
-    marker.pose.position = to_point(place, '', header.stamp).point
-    marker.pose.orientation.w = 1.0
-    marker.scale.x = marker.scale.y = marker.scale.z = BALL
-    marker.color = COLOURS[colour]
-    return marker
-
-
-def draw_goal(goal: Mapping[str, Vector], header: Header) -> list[Marker]:
-    """Make a ball for a goal and, of a pose, an arrow along each axis, x red, y green, z blue.
-
-    The arrows of a pose that was there before a point are taken away.
-    """
-    if not goal:
-        return []
-    markers = [to_ball('goal', goal['goal'], 'green', header)]
-    for number, axis in enumerate(np.eye(3)):
-        marker = Marker(header=header, ns='goal_axes', id=number, action=Marker.DELETE)
-        if 'goal_orientation' in goal:
-            marker.action, marker.type, marker.pose = Marker.ADD, Marker.ARROW, _pose(goal)
-            along = to_point(AXIS_LENGTH * axis, '', header.stamp).point
-            marker.points = [Point(), along]  # in the pose
-            marker.scale.x, marker.scale.y = 0.008, 0.016  # [m] thickness of shaft and head
-            red, green, blue = axis.tolist()
-            marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.9)
-        markers.append(marker)
-    return markers
-
-
-def to_text(text: str, place: Vector, header: Header) -> Marker:
-    """Make a text that is shown at a place (3,) [m] in the frame of the header."""
-    marker = Marker(header=header, ns='text', type=Marker.TEXT_VIEW_FACING)
-    marker.pose.position = to_point(place, '', header.stamp).point
-    marker.pose.orientation.w = 1.0
-    marker.scale.z, marker.text = TEXT_HEIGHT, text
-    marker.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
-    return marker
-
-
-COLOURS = {
-    'green': ColorRGBA(r=0.2, g=0.8, b=0.3, a=0.6),
-    'orange': ColorRGBA(r=1.0, g=0.55, b=0.1, a=0.9),
-}
 
 
 def status_name(node: Node) -> str:
@@ -177,3 +122,8 @@ def to_status(
         message=message,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
     )
+
+
+def value_of(status: DiagnosticStatus, key: str) -> str:
+    """Return a value of a status, '' where it has none of that key."""
+    return next((pair.value for pair in status.values if pair.key == key), '')

@@ -20,6 +20,7 @@ from std_msgs.msg import Float64MultiArray
 
 from sac_ros.ros.conversions import Vector
 from sac_ros.ros.guard_link import GuardLink
+from sac_ros.spec import PolicySpec
 
 COMMAND_TOPIC = 'forward_effort_controller/commands'
 LATEST = QoSProfile(depth=1)
@@ -56,6 +57,11 @@ class EffortCommandPublisher:
             self._columns.append(np.frombuffer(getattr(self._echo, column), np.float64))
         self._commands = node.create_publisher(Float64MultiArray, COMMAND_TOPIC, LATEST)
         self._applied = node.create_publisher(JointState, '~/applied', LATEST)
+        self._commanded = node.create_publisher(JointState, '~/commanded', LATEST)
+        self._limits = [
+            node.create_publisher(JointState, f'~/limits/{end}', LATEST)
+            for end in ('lower', 'upper')
+        ]
 
     def publish(self, torque: Vector, now: float, moving: bool = False) -> None:
         """Publish a command.
@@ -81,14 +87,35 @@ class EffortCommandPublisher:
         if self._link is not None:
             self._link.repeat(now)
 
-    def echo(self, position: Vector, velocity: Vector, torque: Vector, stamp: Time) -> None:
-        """Publish what was applied to which state, all (n,), if anyone listens."""
-        if not self._applied.get_subscription_count():
-            return
-        for column, values in zip(self._columns, (position, velocity, torque), strict=True):
-            column[:] = values
-        self._echo.header.stamp = stamp
-        self._applied.publish(self._echo)
+    def echo(
+        self, position: Vector, velocity: Vector, commanded: Vector, applied: Vector, stamp: Time
+    ) -> None:
+        """Publish torques with the state that they answer, all (n,), if anyone listens.
+
+        Args:
+            position: of the joints [rad].
+            velocity: of the joints [rad/s].
+            commanded: torque of the policy, before ramp and guards [N·m].
+            applied: torque that was published [N·m].
+            stamp: of the joint state.
+        """
+        for publisher, torque in ((self._commanded, commanded), (self._applied, applied)):
+            if publisher.get_subscription_count():
+                columns = (position, velocity, torque)
+                for column, values in zip(self._columns, columns, strict=True):
+                    column[:] = values
+                self._echo.header.stamp = stamp
+                publisher.publish(self._echo)
+
+    def publish_limits(self, spec: PolicySpec, stamp: Time) -> None:
+        """Publish the limits of the joints, for plots beside the torques."""
+        ends = (spec.position_lower, -1.0), (spec.position_upper, 1.0)
+        for publisher, (position, sign) in zip(self._limits, ends, strict=True):
+            message = JointState(name=list(spec.joint_names), position=position)
+            message.header.stamp = stamp
+            message.velocity = (sign * np.array(spec.velocity_limit)).tolist()
+            message.effort = (sign * np.array(spec.torque_limit)).tolist()
+            publisher.publish(message)
 
     def enable_blocker(self, now: float) -> str:
         """Say why nothing may move by these commands, '' if it may.
@@ -124,7 +151,8 @@ class EffortCommandPublisher:
         if self._link is not None:
             self._link.close()
         self._node.destroy_publisher(self._commands)
-        self._node.destroy_publisher(self._applied)
+        for publisher in (self._applied, self._commanded, *self._limits):
+            self._node.destroy_publisher(publisher)
 
     def _publish(self, torque: Vector) -> None:
         np.take(torque, self._order, out=self._data)

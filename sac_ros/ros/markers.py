@@ -1,113 +1,108 @@
-"""What RViz draws besides the robot: goal, tip and its trail, load per joint, states as text."""
+"""RViz markers as pure functions: marks in a frame, with a lifetime."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from numpy.typing import NDArray
-from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
-
-from sac_ros.ros.conversions import draw_goal, to_ball, to_joint_state, to_text
-from sac_ros.sim.arm import SimArm
+from visualization_msgs.msg import Marker
 
 Vector = NDArray[np.float64]
-TRAIL = 150  # places of the tip that are kept
-STEP = 0.003  # [m] that the tip moves before another place is kept
-SMALL, LARGE = 0.03, 0.11  # [m] diameter of a joint's ball without torque and at its limit
-ABOVE = 0.25  # [m] of the text above the tip
+LIFETIME = Duration(sec=2, nanosec=500_000_000)  # after which marks of a dead process vanish
 
 
-class ArmMarkers:
-    """The markers of one arm; it remembers where the tip has been."""
-
-    def __init__(self, arm: SimArm) -> None:
-        self._arm = arm
-        self._trail: deque[Vector] = deque(maxlen=TRAIL)
-
-    def restart(self) -> None:
-        """Forget the trail."""
-        self._trail.clear()
-
-    def draw(self, goal: Mapping[str, Vector], text: str, stamp: Time) -> MarkerArray:
-        """Make the markers of the arm as it is.
-
-        Args:
-            goal: `goal` (3,) [m] and, of a pose, `goal_orientation` (4,); empty if there is none.
-            text: shown above the tip, if any.
-            stamp: time of all of them.
-        """
-        tip, frame = self._arm.tip_position, self._arm.robot.base
-        if not self._trail or np.linalg.norm(tip - self._trail[-1]) > STEP:
-            self._trail.append(tip)
-        header = Header(stamp=stamp, frame_id=frame)
-        markers = [
-            to_ball('tip', tip, 'orange', header),
-            *draw_goal(goal, header),
-            self._draw_trail(header),
-            *self._draw_load(header),
-        ]
-        if text:
-            markers.append(to_text(text, tip + np.array([0.0, 0.0, ABOVE]), header))
-        return MarkerArray(markers=markers)
-
-    def _draw_trail(self, header: Header) -> Marker:
-        marker = _marker(header, 'trail', Marker.LINE_STRIP)
-        marker.scale.x = 0.006
-        marker.color = ColorRGBA(r=1.0, g=0.55, b=0.1, a=0.8)
-        places = [*self._trail, self._arm.tip_position]
-        marker.points = [_point(place) for place in places]
-        return marker
-
-    def _draw_load(self, header: Header) -> list[Marker]:
-        """Make a ball at each joint, larger and redder the nearer its torque is to the limit."""
-        share = np.abs(relative_torque(self._arm))
-        markers = []
-        for joint, place in enumerate(self._arm.joint_places):
-            marker = _marker(header, 'torque', Marker.SPHERE, joint)
-            marker.pose.position = _point(place)
-            load = min(1.0, float(share[joint]))
-            size = SMALL + load * (LARGE - SMALL)
-            marker.scale.x = marker.scale.y = marker.scale.z = size
-            marker.color = ColorRGBA(r=load, g=1 - load, b=0.2, a=0.5)
-            markers.append(marker)
-        return markers
+def color(red: float, green: float, blue: float, alpha: float = 1.0) -> ColorRGBA:
+    """Return a color of components in [0, 1]."""
+    return ColorRGBA(r=red, g=green, b=blue, a=alpha)
 
 
-def relative_torque(arm: SimArm) -> Vector:
-    """Return the torque of each joint (n,) as a share of its limit."""
-    share: Vector = arm.applied_torque / np.array(arm.robot.torque_limit)
-    return share
+# After Okabe and Ito: told apart by color-blind people too.
+WHITE, GREY = color(0.95, 0.95, 0.95), color(0.72, 0.74, 0.76, 0.8)
+BLUE, GREEN = color(0.34, 0.71, 0.98), color(0.15, 0.85, 0.55)
+ORANGE, RED = color(1.0, 0.62, 0.1), color(1.0, 0.38, 0.25)
+LEVEL_COLORS = {'ok': WHITE, 'warn': ORANGE, 'error': RED}
 
 
-def arm_state(arm: SimArm, stamp: Time) -> JointState:
-    """Make the joint state of an arm as its sensors see it, the held joints of a URDF included.
+def faded(shade: ColorRGBA, alpha: float) -> ColorRGBA:
+    """Return a color with another opacity."""
+    return color(shade.r, shade.g, shade.b, alpha)
 
-    RViz wants all joints; policies find theirs by name.
-    """
-    held = dict(arm.robot.held) if arm.robot.urdf else {}
-    position, velocity = arm.read_sensors()
-    still = np.zeros(len(held))
-    return to_joint_state(
-        (*arm.robot.joint_names, *held),
-        np.concatenate((position, list(held.values()))),
-        np.concatenate((velocity, still)),
-        np.concatenate((arm.applied_torque, still)),
-        stamp,
+
+def mark(frame: str, namespace: str, shade: ColorRGBA, number: int = 0) -> Marker:
+    """Make a marker at the origin of a frame, that moves with the frame; its shape is open."""
+    marker = Marker(
+        header=Header(frame_id=frame),  # without a stamp: as the frame is now
+        ns=namespace,
+        id=number,
+        color=shade,
+        lifetime=LIFETIME,
+        frame_locked=True,
     )
-
-
-def _marker(header: Header, space: str, kind: int, number: int = 0) -> Marker:
-    marker = Marker(header=header, ns=space, type=kind, id=number)
     marker.pose.orientation.w = 1.0
     return marker
 
 
-def _point(place: Vector) -> Point:
+def gone(namespace: str, number: int = 0) -> Marker:
+    """Make the message that takes a marker away."""
+    return Marker(ns=namespace, id=number, action=Marker.DELETE)
+
+
+def ball(marker: Marker, place: Vector, diameter: float) -> Marker:
+    """Make a marker a sphere at a place (3,) [m] of a diameter [m]."""
+    marker.type, marker.pose.position = Marker.SPHERE, to_point(place)
+    marker.scale = Vector3(x=diameter, y=diameter, z=diameter)
+    return marker
+
+
+def line(marker: Marker, places: Iterable[Point], width: float) -> Marker:
+    """Make a marker a line strip of a width [m]."""
+    marker.type, marker.points, marker.scale.x = Marker.LINE_STRIP, list(places), width
+    return marker
+
+
+def cloud(
+    marker: Marker, places: Iterable[Point], size: float, shades: Sequence[ColorRGBA]
+) -> Marker:
+    """Make a marker a ball of a diameter [m] at each place, each of a color."""
+    marker.type, marker.points, marker.colors = Marker.SPHERE_LIST, list(places), list(shades)
+    marker.scale = Vector3(x=size, y=size, z=size)
+    return marker
+
+
+def text(marker: Marker, words: str, place: Vector, height: float) -> Marker:
+    """Make a marker a text that faces the viewer, in letters of a height [m], at a place (3,)."""
+    marker.type, marker.pose.position = Marker.TEXT_VIEW_FACING, to_point(place)
+    marker.scale.z, marker.text = height, words
+    return marker
+
+
+def axes(frame: str, namespace: str, pose: Pose, length: float) -> list[Marker]:
+    """Make an arrow along each axis of a pose: x red, y green, z blue."""
+    arrows = []
+    for number, direction in enumerate(np.eye(3)):
+        red, green, blue = direction.tolist()
+        marker = mark(frame, namespace, color(red, green, blue, 0.9), number)
+        marker.type, marker.pose = Marker.ARROW, pose
+        marker.points = [Point(), to_point(length * direction)]  # in the pose
+        marker.scale = Vector3(x=0.08 * length, y=0.16 * length)  # of shaft and head
+        arrows.append(marker)
+    return arrows
+
+
+def to_point(place: Vector) -> Point:
+    """Make a point of (3,) [m]."""
     x, y, z = place.tolist()
     return Point(x=x, y=y, z=z)
+
+
+def to_pose(goal: Mapping[str, Vector]) -> Pose:
+    """Make a pose of the `goal` (3,) [m] and, if there is one, the `goal_orientation` (4,)."""
+    pose = Pose(position=to_point(goal['goal']))
+    if 'goal_orientation' in goal:
+        x, y, z, w = goal['goal_orientation'].tolist()
+        pose.orientation = Quaternion(x=x, y=y, z=z, w=w)
+    return pose

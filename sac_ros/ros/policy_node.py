@@ -11,10 +11,11 @@ import secrets
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.clock import Clock
@@ -24,7 +25,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
-from visualization_msgs.msg import MarkerArray
 
 from sac_ros.deploy.controller import Controller
 from sac_ros.deploy.effort_guard import GuardedRobot
@@ -34,10 +34,12 @@ from sac_ros.ros import conversions as messages
 from sac_ros.ros.controller_watch import ControllerWatch
 from sac_ros.ros.effort_publisher import LATEST, EffortCommandPublisher
 from sac_ros.ros.flood_guard import GuardedSubscription
+from sac_ros.ros.goal_marker import GoalMarker
 from sac_ros.ros.guard_link import GuardLink
 from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
+from sac_ros.ros.policy_view import PolicyView
 from sac_ros.ros.process import ClosingNode, run_node
 from sac_ros.ros.realtime import configure_realtime
 from sac_ros.ros.service_threads import ServiceThreadsNode
@@ -45,7 +47,10 @@ from sac_ros.ros.service_threads import ServiceThreadsNode
 WATCHDOG_PERIOD = 0.005  # [s]
 GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who listens
 REPORT_PERIOD = 1.0  # [s]
-UNDER_BASE = 0.1  # [m]
+VIEW_PERIOD = 0.1  # [s] between two pictures for RViz
+MAX_SKIPPED = 2  # pauses in a row without a deferred task
+MAX_DEFERRAL = 0.1  # [s] without joint states after which nothing waits for a pause
+NO_POLICY = 'no policy is loaded; configure and activate this node first'
 BASE_FRAME = 'base_link'  # where nobody says another
 MIN_STATE_INTERVAL = 0.0002  # [s] a joint state that comes so soon after the one before has waited
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -82,9 +87,10 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._watch: ControllerWatch | None = None  # likewise
         self._subscribers = 0  # of commands, when the last one was published
         self._shown: State | None = None
-        self._deferred_tasks: list[Callable[[], None]] = []  # for the pause after the next command
+        # One for the pause after each command.
+        self._deferred_tasks: deque[Callable[[], None]] = deque()
+        self._skipped = 0  # pauses in a row that the policy needed
         self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
-        self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/estop', self._on_estop)
@@ -102,10 +108,21 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             # publisher; a latched goal that is published now arrives on both.
             for qos in (LATEST, LATCHED_TOPIC)
         ]
+        actions = {
+            'Enable': self._enable, 'Disable': self._supervisor.disable,
+            'Stop (estop)': self._supervisor.estop, 'Reset': self._supervisor.reset,
+        }  # fmt: skip
+        menu = {name: partial(self._from_menu, action) for name, action in actions.items()}
+        slow = Clock(clock_type=ClockType.STEADY_TIME)  # one clock serves a few timers well
+        goal_marker = GoalMarker(self, self._take_goal, menu, self._on_flood, slow)
+        self._listeners.append(goal_marker.subscription)
+        self._view = PolicyView(self, self._supervisor, goal_marker)
+        self._view.configure(None, self._frame)
         self._loader = BackgroundLoader(self, self.config, self._steady)
         self.create_timer(WATCHDOG_PERIOD, self._on_watchdog, clock=steady)
         self.create_timer(GRAPH_PERIOD, self._on_graph_timer, clock=steady)
         self.create_timer(REPORT_PERIOD, self._on_report_timer, clock=steady)
+        self.create_timer(VIEW_PERIOD, self._on_view_timer, clock=slow)
         self._show()
         if self.config.autostart:
             self._configure()
@@ -156,6 +173,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let the policy go."""
         self._controller = None
+        self._view.configure(None, self._frame)
         self._supervisor.unconfigured()
         self._show()
         return TransitionCallbackReturn.SUCCESS
@@ -197,10 +215,15 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         late = controller.check(now)  # held up meanwhile: that torque is old
         torque = torque if late is None else late
         torque = self._publish(torque, now)
-        self._commander.echo(position, velocity, torque, message.header.stamp)
+        commanded = controller.commanded_torque
+        self._commander.echo(position, velocity, commanded, torque, message.header.stamp)
+        self._view.record(now, position)
         self._show()
-        if not controller.warm_up() and self._deferred_tasks:
-            self._deferred_tasks.pop()()
+        if controller.warm_up() and self._skipped < MAX_SKIPPED:
+            self._skipped += 1
+        elif self._deferred_tasks:
+            self._skipped = 0
+            self._deferred_tasks.popleft()()
 
     def _publish(self, torque: messages.Vector, now: float) -> messages.Vector:
         """Publish a command, the fallback where subscribers have changed, and return it.
@@ -216,6 +239,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             moving = False  # for this one command
             torque = self._restart(before, now)
         self._commander.publish(torque, now, moving)
+        self._view.torque = torque
         return torque
 
     def _restart(self, before: int, now: float) -> messages.Vector:
@@ -255,11 +279,15 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._show()
 
     def _on_goal(self, message: PointStamped | PoseStamped, _: bytes) -> None:
+        self._take_goal(message)
+
+    def _take_goal(self, message: PointStamped | PoseStamped) -> None:
         try:
             goal = messages.read_goal(message, self._frame)
             if self._controller is not None:
                 self._controller.set_goal(goal)
         except SpecMismatch as error:
+            self._view.notice(str(error))
             self.get_logger().error(str(error), throttle_duration_sec=2.0)
 
     def _on_graph_timer(self) -> None:
@@ -272,30 +300,41 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self._show()
 
     def _on_report_timer(self) -> None:
+        self._defer([self._report])
+
+    def _on_view_timer(self) -> None:
+        if not self._deferred_tasks:  # else the last picture is still being drawn
+            self._defer(self._view.tasks())
+
+    def _defer(self, tasks: Iterable[Callable[[], None]]) -> None:
         """Leave what people read for the pauses after commands; without commands, do it now.
 
-        Done once a second it takes a millisecond or two: a command would come that much later.
+        Done at once it takes a millisecond or two: a command would come that much later.
         """
-        commanding = not self._deferred_tasks and self._commander is not None
-        self._deferred_tasks = [self._draw, self._report]
-        while self._deferred_tasks and not commanding:
-            self._deferred_tasks.pop()()
+        self._deferred_tasks.extend(tasks)
+        if self._commander is None or self._supervisor.state_age(time.monotonic()) > MAX_DEFERRAL:
+            while self._deferred_tasks:
+                self._deferred_tasks.popleft()()
 
     def _report(self) -> None:
-        report = self._controller.report() if self._controller else ('warn', 'UNCONFIGURED', {})
-        status = messages.to_status(messages.status_name(self), *report)
+        values: dict[str, object] = {}
+        level, line = 'warn', 'UNCONFIGURED'
+        if self._controller is not None:
+            level, line, values = self._controller.report()
+            values[messages.DRAWS_ARM] = self._controller.policy.geometry is not None
+        status = messages.to_status(messages.status_name(self), level, line, values)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
+        if self._controller is not None and self._commander is not None:
+            self._commander.publish_limits(self._controller.spec, now)
 
     # Services
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        if self._controller is None:
-            response.message = 'no policy is loaded; configure and activate this node first'
-        elif request.data:
-            response.message = self._controller.enable(time.monotonic(), self._enable_blocker())
-            if not response.message:
-                self._log_subscribers()
+        if request.data:
+            response.message = self._enable()
+        elif self._controller is None:
+            response.message = NO_POLICY
         else:
             self._supervisor.disable()
         return self._answer(response, not response.message)
@@ -328,6 +367,20 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
 
     # What they share
 
+    def _enable(self) -> str:
+        """Start to move; return '' or the reason against it, which RViz shows."""
+        refusal = NO_POLICY
+        if self._controller is not None:
+            refusal = self._controller.enable(time.monotonic(), self._enable_blocker())
+        self._view.notice(f'not enabled: {refusal}' if refusal else '')
+        if not refusal:
+            self._log_subscribers()
+        return refusal
+
+    def _from_menu(self, action: Callable[[], object]) -> None:
+        action()
+        self._show()
+
     def _configure(self) -> None:
         config = self.config
         policy = load_policy(config)
@@ -350,6 +403,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             config.supervision.state_period, self._supervisor.fault_after,
             self._supervisor.ignored_state,
         )  # fmt: skip
+        self._view.configure(self._controller, self._frame)
         self.get_logger().info(f'loaded {policy.path}, SHA-256 {policy.sha256}')
         self._show()
 
@@ -402,21 +456,11 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         left, self._shown = self._shown in MOVING and state not in MOVING, state
         if left and self._controller is not None and self._commander is not None:
             now = time.monotonic()
-            self._commander.publish(self._controller.stop(now), now)
+            self._view.torque = self._controller.stop(now)
+            self._commander.publish(self._view.torque, now)
         self._state.publish(String(data=state.name))
-        self._draw()
         reason = self._supervisor.reason
         self.get_logger().info(f'{state.name}: {state.value}' + (f' ({reason})' if reason else ''))
-
-    def _draw(self) -> None:
-        """Show the goal, and the state under the base, where no arm is in the way."""
-        if not self._markers.get_subscription_count():
-            return
-        goal = self._controller.goal if self._controller else {}
-        header = Header(frame_id=self._frame)
-        place = np.array([0.0, 0.0, -UNDER_BASE])
-        text = messages.to_text(self._supervisor.state.name, place, header)
-        self._markers.publish(MarkerArray(markers=[*messages.draw_goal(goal, header), text]))
 
     def _answer(
         self, response: SetBool.Response | Trigger.Response, success: bool

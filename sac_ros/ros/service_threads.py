@@ -29,7 +29,7 @@ DUTY = 4.0  # rest per processor time
 READING = {
     'describe_parameters', 'get_parameter_types', 'get_parameters', 'list_parameters',
     'get_type_description', 'get_state', 'get_available_states', 'get_available_transitions',
-    'get_transition_graph',
+    'get_transition_graph', 'get_interactive_markers',
 }  # fmt: skip
 
 

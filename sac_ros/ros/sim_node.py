@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -19,18 +20,24 @@ from std_msgs.msg import Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
+from sac_ros.config.training import TaskConfig
 from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError, SpecMismatch
 from sac_ros.robot.urdf_writer import robot_description
 from sac_ros.ros import conversions as messages
-from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
+from sac_ros.ros import markers
+from sac_ros.ros.arm_state import arm_state, relative_torque
+from sac_ros.ros.arm_view import ArmView
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
+from sac_ros.sim.geometry import arm_geometry
+from sac_ros.tasks.reach import reach_spec
 
 COMMAND_TOPIC = 'forward_effort_controller/commands'
 GOAL_TOPICS = {'policy_node/goal': PointStamped, 'policy_node/goal_pose': PoseStamped}
 REPORT_PERIOD = 1.0  # [s]
 SHOW_PERIOD = 0.1  # [s]
+POLICY_SILENCE = 2.5  # [s] without diagnostics after which policy_node counts as gone
 SLOW = 0.95  # share of the real-time factor asked for below which it warns
 LATEST = QoSProfile(depth=1)
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -46,11 +53,16 @@ class SimNode(ClosingNode):
         self._goal: dict[str, messages.Vector] = {}
         self._goal_until, self._aligned = 0.0, False
         self._tells_time = self.config.clock or self.config.real_time_factor != 1
-        self._drawing = ArmMarkers(self.simulator.arm)
+        arm = self.simulator.arm
+        spec = reach_spec(arm.robot, self.simulator.period, self.config.arm.gravity_compensation)
+        self._view = ArmView(spec, arm_geometry(arm, TaskConfig()))
+        self._policy = f'{self.get_namespace()}/policy_node'.lstrip('/')
+        self._policy_seen = -math.inf  # when the last diagnostics of policy_node came [s]
+        self._policy_draws_arm = False
         self._states = self.create_publisher(JointState, 'joint_states', LATEST)
         self._clock_publisher = self.create_publisher(ClockMessage, '/clock', LATEST)
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
-        self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
+        self._load = self.create_publisher(JointState, '~/relative_torque', LATEST)
         self._goals = {
             kind: self.create_publisher(kind, topic, LATCHED_TOPIC)
             for topic, kind in GOAL_TOPICS.items()
@@ -59,6 +71,7 @@ class SimNode(ClosingNode):
         self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
         self._description.publish(String(data=robot_description(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         for topic, kind in GOAL_TOPICS.items():
             self.create_subscription(kind, topic, self._on_goal, LATEST)
         self.create_service(Trigger, '~/reset', self._on_reset)
@@ -105,9 +118,33 @@ class SimNode(ClosingNode):
         if self._goal and self.config.goal_period > 0:
             goal = messages.to_goal(self._goal, self.simulator.robot.base, stamp)
             self._goals[type(goal)].publish(goal)
-        self._markers.publish(self._drawing.draw(self._goal, '', stamp))
-        load = relative_torque(self.simulator.arm)
-        self._load.publish(Float64MultiArray(data=load.tolist()))
+        if self._load.get_subscription_count():
+            self._load.publish(relative_torque(self.simulator.arm, stamp))
+        if self._markers.get_subscription_count():
+            self._draw(now)
+
+    def _draw(self, now: float) -> None:
+        """Draw what policy_node does not draw."""
+        arm, view, silent = self.simulator.arm, self._view, now - self._policy_seen
+        alone = silent > POLICY_SILENCE
+        drawn = []
+        if alone or not self._policy_draws_arm:
+            drawn += view.draw_arm(arm.position, arm.applied_torque)
+        if alone:
+            words, shade = 'no policy_node', markers.WHITE
+            if math.isfinite(silent):
+                words, shade = f'policy_node has been silent for {silent:.0f} s', markers.RED
+            words += '\nsimulation paused' if self.simulator.paused else ''
+            drawn += view.draw_goal(self._goal, view.offset(self._goal, arm.position))
+            drawn.append(view.draw_text(words, shade))
+        if drawn:
+            self._markers.publish(MarkerArray(markers=drawn))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == self._policy:
+                self._policy_seen = time.monotonic()
+                self._policy_draws_arm = messages.value_of(status, messages.DRAWS_ARM) == 'True'
 
     def _on_report(self) -> None:
         timing, wanted = self.simulator.timing(time.monotonic()), self.config.real_time_factor
@@ -125,7 +162,7 @@ class SimNode(ClosingNode):
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.simulator.reset()
-        self._drawing.restart()
+        self._view.restart()
         self._publish_state()
         response.success = True
         return response
@@ -148,6 +185,7 @@ class SimNode(ClosingNode):
         if self._tells_time:
             self._clock_publisher.publish(ClockMessage(clock=stamp))
         self._states.publish(arm_state(arm, stamp))
+        self._view.record(arm.time, arm.position)
 
     def _stamp(self) -> Time:
         if self._tells_time:

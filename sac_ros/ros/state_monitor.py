@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from sac_ros.deploy.supervisor import State
-from sac_ros.ros.conversions import GOAL_DISTANCE
+from sac_ros.ros.conversions import GOAL_DISTANCE, value_of
 
 LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SIM_NODE = 'sim_node'
@@ -73,8 +73,4 @@ class StateMonitor:
             if status.name == self._name:
                 self._report = status.message
             if status.name == self._simulator:
-                self._distance = _value(status, GOAL_DISTANCE)
-
-
-def _value(status: DiagnosticStatus, key: str) -> str:
-    return next((pair.value for pair in status.values if pair.key == key), '')
+                self._distance = value_of(status, GOAL_DISTANCE)

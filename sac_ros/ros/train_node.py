@@ -6,28 +6,28 @@ answers after the step it falls into, at the latest after a compilation or an ev
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64, Float64MultiArray, Header, String
+from std_msgs.msg import Float64, Header, String
 from std_srvs.srv import SetBool, Trigger
-from visualization_msgs.msg import MarkerArray
 
 from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import SacRosError
 from sac_ros.robot.urdf_writer import robot_description
 from sac_ros.ros import conversions as messages
-from sac_ros.ros.markers import ArmMarkers, arm_state, relative_torque
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import StopRequest, run_ros
+from sac_ros.ros.train_view import TrainView
 from sac_ros.training.result import export_chosen, finish
 from sac_ros.training.trainer import Trainer
 
@@ -52,39 +52,57 @@ class TrainNode(Node):
             )
         }  # fmt: skip
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._states = self.create_publisher(JointState, 'joint_states', LATEST)
-        self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
-        self._load = self.create_publisher(Float64MultiArray, '~/relative_torque', LATEST)
         self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
         env = self.trainer.env
         self._arm_env = env if isinstance(env, ArmEnv) else None
+        self.view: TrainView | None = None
         if self._arm_env is not None:
-            self._drawing = ArmMarkers(self._arm_env.arm)
+            self.view = TrainView(self, self.trainer, self._arm_env)
             self._description.publish(String(data=robot_description(self._arm_env.arm.robot)))
         self.create_service(SetBool, '~/pause', self._on_pause)
         self.create_service(Trigger, '~/save', self._on_save)
         self.create_service(Trigger, '~/export', self._on_export)
 
+    def on_step(self, now: float) -> None:
+        """Publish what is due after a step: the view often, figures once a second."""
+        if self.view is not None:
+            self.view.record()
+        self.show(now)
+        if self.view is not None:
+            self.view.show_slowly(now)
+
     def show(self, now: float) -> None:
-        """Publish what is due: joint states and markers often, figures once a second."""
-        if now >= self._next_show and self._arm_env is not None:
+        """Publish the view and the figures where they are due; within an evaluation, its arm."""
+        evaluating = self.trainer.activity == 'evaluating'
+        env = self.trainer.eval_env if evaluating else self._arm_env
+        if now >= self._next_show and isinstance(env, ArmEnv) and self.view is not None:
             self._next_show = now + SHOW_PERIOD
-            self._show_arm(self._arm_env)
+            value, entropy = math.nan, math.nan
+            if not evaluating:
+                value, entropy = self.trainer.evaluate_state()
+            self.view.show(env, value, entropy)
+            for name, figure in (('state_value', value), ('state_entropy', entropy)):
+                if not math.isnan(figure):
+                    self._figures[name].publish(Float64(data=figure))
         if now >= self._next_report:
             self._next_report = now + REPORT_PERIOD
             self._report()
 
-    def _show_arm(self, env: ArmEnv) -> None:
-        arm, stamp = env.arm, self.get_clock().now().to_msg()
-        self._states.publish(arm_state(arm, stamp))
-        value, entropy = self.trainer.evaluate_state()
-        text = '' if math.isnan(value) else f'Q {value:.2f}  entropy {entropy:.2f}'
-        goal = {**env.task.goal_observation(), 'goal': env.goal}
-        self._markers.publish(self._drawing.draw(goal, text, stamp))
-        self._load.publish(Float64MultiArray(data=relative_torque(arm).tolist()))
-        for name, figure in (('state_value', value), ('state_entropy', entropy)):
-            if not math.isnan(figure):
-                self._figures[name].publish(Float64(data=figure))
+    @contextlib.contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Keep the view alive while the run is busy with something long."""
+        if self.view is None:
+            yield
+            return
+        self.show(time.monotonic())
+        end = threading.Event()
+        thread = threading.Thread(target=self.view.keep_alive, args=(end,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
 
     def _report(self) -> None:
         values = self.trainer.progress()._asdict()
@@ -136,12 +154,19 @@ def train() -> None:
 
     def on_step(_: Trainer) -> None:
         executor.spin_once(timeout_sec=0)
-        node.show(time.monotonic())
+        node.on_step(time.monotonic())
+
+    def should_stop() -> bool:  # asked in every step of an evaluation, too
+        if node.trainer.activity == 'evaluating':
+            node.show(time.monotonic())
+        return stop.requested
 
     node.trainer.check_export()
     logger.info(f'training {config.env} in {config.run_dir} from step {node.trainer.step}')
-    if node.trainer.run(on_step, lambda: stop.requested):
-        result = finish(node.trainer)
+    with node.kept_alive():
+        complete = node.trainer.run(on_step, should_stop)
+        result = finish(node.trainer) if complete else None
+    if result is not None:
         evaluation = result.evaluation
         logger.info(
             f'success {100 * evaluation.success_rate:.0f} % of {evaluation.episodes} episodes, '

@@ -22,6 +22,7 @@ class Evaluator:
     Attributes:
         env: the environment of evaluations.
         due: whether an evaluation is to take place; part of a checkpoint.
+        running: whether one is taking place.
         latest: the newest evaluation of this process, None before the first.
         best: the best checkpoint of an arm's run; None for other environments, which have no
             acceptance.
@@ -43,7 +44,7 @@ class Evaluator:
             best: takes each learner that is better than those before.
         """
         self.env, self.best = env, best
-        self.due = False
+        self.due = self.running = False
         self.latest: Evaluation | None = None
         self._file, self._episodes = file, episodes
 
@@ -59,6 +60,13 @@ class Evaluator:
         Raises:
             SacRosError: the environment or the disk fails.
         """
+        self.running = True
+        try:
+            return self._run(act, state, step, seconds)
+        finally:
+            self.running = False
+
+    def _run(self, act: PolicyFn, state: LearnerState, step: int, seconds: float) -> Evaluation:
         if isinstance(self.env, ArmEnv) and self.best is not None:
             figures = measure_pass(self.env, act, self._episodes)
             self.latest = figures.evaluation()

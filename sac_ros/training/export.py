@@ -12,7 +12,16 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.deploy.onnx_policy import GOLDEN_KEY, INPUT, MAX_PARITY, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.deploy.arm_geometry import ArmGeometry
+from sac_ros.deploy.onnx_policy import (
+    GEOMETRY_KEY,
+    GOLDEN_KEY,
+    INPUT,
+    MAX_PARITY,
+    OUTPUT,
+    PARITY_KEY,
+    SPEC_KEY,
+)
 from sac_ros.deploy.policy_file import append_checksum
 from sac_ros.errors import ExportError
 from sac_ros.filesystem import write_atomically
@@ -25,7 +34,11 @@ N_GOLDEN = 8  # random observations, and as many extreme ones, whose torques go 
 
 
 def export_policy(
-    policy: Policy, spec: PolicySpec, path: Path, replayed: NDArray[np.float32]
+    policy: Policy,
+    spec: PolicySpec,
+    path: Path,
+    replayed: NDArray[np.float32],
+    geometry: ArmGeometry | None = None,
 ) -> float:
     """Write the policy as ONNX, with its specification in the metadata.
 
@@ -34,6 +47,7 @@ def export_policy(
         spec: what the policy expects and gives.
         path: the file, replaced atomically.
         replayed: observations (n, n_obs) that were really seen, n may be 0.
+        geometry: of the arm, for displays.
 
     Returns:
         The largest absolute difference between torch and ONNX Runtime over random, replayed and
@@ -50,6 +64,8 @@ def export_policy(
         PARITY_KEY: f'{parity:.3e}',
         GOLDEN_KEY: _golden(policy, spec),
     }
+    if geometry is not None:
+        metadata[GEOMETRY_KEY] = geometry.to_json()
     onnx.helper.set_model_props(model, metadata)
     write_atomically(path, append_checksum(model.SerializeToString()))
     return parity

@@ -138,6 +138,19 @@ class Learner:
         q, entropy = self.sac.evaluate_state(self.state, row, self._display_noise)
         return float(q), float(entropy)
 
+    @torch.no_grad()
+    def values(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the Q-values (B,) of the mean action at raw observations (B, n_obs).
+
+        Each is the minimum over the critics.
+        """
+        rows = torch.from_numpy(observations).to(self._device)
+        action = self.sac.act(self.state, rows, None)
+        values: NDArray[np.float32] = (
+            self.sac.value(self.state, rows, action).min(0).values.cpu().numpy()
+        )
+        return values
+
     def figures(self) -> dict[str, float]:
         """Return the newest metrics as numbers."""
         return {name: float(value) for name, value in self.metrics.items()}

@@ -27,6 +27,7 @@ from sac_ros.sac.base_controller import make_controller
 from sac_ros.sac.hindsight import Hindsight
 from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import LearnerState
+from sac_ros.sim.geometry import arm_geometry
 from sac_ros.spec import PolicySpec
 from sac_ros.training.behavior import BehaviorPolicy
 from sac_ros.training.best_checkpoint import BestCheckpoint
@@ -167,6 +168,25 @@ class Trainer:
         """Path of the exported policy."""
         return self.run_dir / 'policy.onnx'
 
+    @property
+    def activity(self) -> str:
+        """The activity of the run in one word; any thread may ask."""
+        if self.evaluator.running:
+            return 'evaluating'
+        if self.compiler is not None and self.compiler.busy:
+            return 'compiling'
+        if self._pause:
+            return 'paused'
+        if self.step >= self.config.steps:
+            return 'measuring'
+        return 'learning' if self.step > self.config.learning_starts else 'collecting'
+
+    @property
+    def last_success(self) -> bool:
+        """Whether the last episode of training ended with success."""
+        successes = self._meter.successes
+        return bool(successes) and successes[-1] > 0
+
     def request_stop(self) -> None:
         """Let `run` save and return after the step it is in; safe in a signal handler.
 
@@ -271,7 +291,10 @@ class Trainer:
         replay = ReplayReader(self.run_dir / 'replay', self.spec)
         seen = replay.sample(1_000, np.random.default_rng(self.step)).observation
         policy = self.sac.policy(self.state if state is None else state)
-        return export_policy(policy, self.spec, path or self.policy_path, seen)
+        geometry = None
+        if isinstance(self.env, ArmEnv):
+            geometry = arm_geometry(self.env.arm, self.config.task)
+        return export_policy(policy, self.spec, path or self.policy_path, seen, geometry)
 
     def save(self) -> None:
         """Write the checkpoint of a run that is going on; a later Trainer continues from it.

@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from sac_ros.deploy.onnx_policy import GOLDEN_KEY, INPUT, OUTPUT, PARITY_KEY, SPEC_KEY
+from sac_ros.deploy.arm_geometry import ArmGeometry
+from sac_ros.deploy.onnx_policy import (
+    GEOMETRY_KEY,
+    GOLDEN_KEY,
+    INPUT,
+    OUTPUT,
+    PARITY_KEY,
+    SPEC_KEY,
+)
 from sac_ros.deploy.policy_file import append_checksum
-from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.spec import KinematicChain, ObservationField, PolicySpec
 
 
 def reach_spec(n=2, **changes):
@@ -37,8 +45,9 @@ def pose_spec(n=2, **changes):
 
 
 def linear_policy(
-    spec, weight=None, bias=None, metadata=None, output=OUTPUT, n_input=None, domain='', opset=18
-):
+    spec, weight=None, bias=None, metadata=None, output=OUTPUT, n_input=None, domain='', opset=18,
+    geometry='',
+):  # fmt: skip
     """torque = limit * tanh(weight @ observation + bias), a model ready to save."""
     n, m = n_input or spec.n_observation, spec.n_action
     weight = np.zeros((n, m)) if weight is None else np.asarray(weight)
@@ -60,7 +69,9 @@ def linear_policy(
     opsets += [helper.make_opsetid(domain, 1)] if domain else []
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     golden = golden_of(spec, weight, bias) if weight.shape[0] == spec.n_observation else ''
-    helper.set_model_props(model, meta(spec, golden) if metadata is None else metadata)
+    metadata = meta(spec, golden) if metadata is None else metadata
+    more = {GEOMETRY_KEY: geometry} if geometry else {}
+    helper.set_model_props(model, metadata | more)
     return model
 
 
@@ -85,3 +96,27 @@ def save(model, path):
     """Write the model with its seal and return its path as text."""
     Path(path).write_bytes(append_checksum(model.SerializeToString()))
     return str(path)
+
+
+def planar_geometry(n=3, link=0.3):
+    """Return an arm of n links along x [m], whose joints turn about z; the table is at -0.1 m."""
+    z = np.tile([0.0, 0.0, 1.0], (n, 1))
+    return ArmGeometry(
+        chain=KinematicChain(
+            rotation=np.tile(np.eye(3), (n + 1, 1, 1)),
+            translation=np.array([[0.0, 0.0, 0.0]] + n * [[link, 0.0, 0.0]]),
+            axis=z,
+            prismatic=np.zeros(n, bool),
+            joint=np.arange(n),
+            ratio=np.ones(n),
+        ),
+        frames=tuple(f'link{i + 1}' for i in range(n)),
+        axis=z,
+        anchor=np.zeros((n, 3)),
+        radius=np.full(n, 0.05),
+        slides=(False,) * n,
+        tip_frame='tip',
+        success_radius=0.05,
+        success_angle=0.2,
+        table=-0.1,
+    )

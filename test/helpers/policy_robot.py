@@ -8,7 +8,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 COMMAND = '/forward_effort_controller/commands'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -54,8 +54,9 @@ class Robot:
 
     def shown(self, namespace):
         """Return the last marker of that name, if there is one."""
-        markers = self.markers[-1].markers if self.markers else []
-        return next((marker for marker in markers if marker.ns == namespace), None)
+        sent = (m for array in reversed(self.markers) for m in array.markers if m.ns == namespace)
+        last = next(sent, None)
+        return last if last is not None and last.action == Marker.ADD else None
 
     def torque(self):
         return np.array(self.commands[-1].data)

@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
-from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
 
 from sac_ros.config.training import TaskConfig
 from sac_ros.errors import SpecMismatch
@@ -88,27 +86,6 @@ def test_a_quaternion_must_be_finite_and_of_length_1():
     message.header.frame_id = 'camera'
     with pytest.raises(SpecMismatch, match="frame 'camera', must be in 'base'"):
         messages.read_goal(message, 'base')
-
-
-def test_a_pose_is_three_arrows_and_a_point_removes_them():
-    header = Header(frame_id='base')
-    goal = {'goal': np.array([0.1, 0.2, 0.3]), 'goal_orientation': np.array([0.0, 0.6, 0.0, 0.8])}
-    ball, *arrows = messages.draw_goal(goal, header)
-    assert [arrow.id for arrow in arrows] == [0, 1, 2]
-    for arrow, axis in zip(arrows, np.eye(3), strict=True):
-        assert (arrow.action, arrow.type) == (Marker.ADD, Marker.ARROW)
-        assert arrow.header.frame_id == 'base'
-        assert arrow.pose == messages.to_goal(goal, 'base', messages.to_stamp(0)).pose
-        start, end = ([p.x, p.y, p.z] for p in arrow.points)
-        assert start == [0, 0, 0] and end == (messages.AXIS_LENGTH * axis).tolist()
-        assert [arrow.color.r, arrow.color.g, arrow.color.b] == axis.tolist()
-    same, *gone = messages.draw_goal({'goal': goal['goal']}, header)
-    assert same == ball and ball.type == Marker.SPHERE
-    assert ball.header.frame_id == 'base' and ball.pose.position.z == 0.3
-    assert [(mark.ns, mark.id, mark.action) for mark in gone] == [
-        ('goal_axes', number, Marker.DELETE) for number in range(3)
-    ]
-    assert messages.draw_goal({}, header) == []
 
 
 def test_status():

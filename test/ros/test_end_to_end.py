@@ -11,12 +11,13 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool
 from train_node_runs import settings_file
-from visualization_msgs.msg import MarkerArray
 
 from sac_ros.config.base import flatten
 from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.robot.loader import load_robot
 from sac_ros.ros import conversions as messages
+from sac_ros.sim.arm import SimArm
+from sac_ros.sim.geometry import arm_geometry
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.training.trainer import Trainer
 
@@ -24,6 +25,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GOALS = 10
 RADIUS = 0.05  # [m]
 SECONDS = 2.5  # to reach a goal
+STRIDE = 50  # joint states between two looks: 0.1 s
 
 CONFIG = TrainConfig(
     steps=1000,
@@ -42,7 +44,6 @@ def sim_and_policy(graph, policy):
     said = {
         'commands': graph.subscribe(Float64MultiArray, '/forward_effort_controller/commands', 100),
         'states': graph.subscribe(JointState, '/joint_states', 100),
-        'markers': graph.subscribe(MarkerArray, '/sim_node/markers'),
         'policy': graph.subscribe(String, '/policy_node/state', LATCHED),
     }
     goals = graph.node.create_publisher(PointStamped, '/policy_node/goal', 1)
@@ -52,14 +53,9 @@ def sim_and_policy(graph, policy):
     parameters = ('autostart:=true', f'policy:={policy}', *patient)
     given = [item for parameter in parameters for item in ('-p', parameter)]
     graph.start('policy_node', '--ros-args', *given)
-    graph.spin_until(lambda: said['markers'] and said['commands'], what='both nodes')
+    graph.spin_until(lambda: said['states'] and said['commands'], what='both nodes')
     graph.spin_until(lambda: goals.get_subscription_count() == 2, what='listeners for goals')
     return said, goals
-
-
-def tip_of(markers):
-    (tip,) = (m.pose.position for m in markers[-1].markers if m.ns == 'tip')
-    return np.array([tip.x, tip.y, tip.z])
 
 
 def enabled(graph):
@@ -71,21 +67,23 @@ def goals_reached(graph, policy):
     said, goals = sim_and_policy(graph, policy)
     robot, rng = load_robot(TWO_JOINTS), np.random.default_rng(0)
     task = ReachTask(robot, TaskConfig())
+    geometry = arm_geometry(SimArm(ArmConfig(), robot), TaskConfig())
     reached = 0
     for _ in range(GOALS):
         goal = task.sample_goal(rng)
         goals.publish(messages.to_point(goal, 'base_link', messages.to_stamp(0)))
         graph.spin_until(lambda: enabled(graph), what='enabling')
         distances = []
-        seen = len(said['markers'])
+        seen = len(said['states'])
 
         def there(goal=goal, distances=distances, seen=seen):
-            if len(said['markers']) > seen + len(distances):
-                distances.append(np.linalg.norm(tip_of(said['markers']) - goal))
+            if len(said['states']) > seen + STRIDE * len(distances):
+                tip, _ = geometry.tip_pose(np.array(said['states'][-1].position))
+                distances.append(np.linalg.norm(tip - goal))
             stays = len(distances) >= 5 and max(distances[-5:]) <= RADIUS
             return stays or len(distances) >= 10 * SECONDS
 
-        graph.spin_until(there, what='markers')
+        graph.spin_until(there, what='joint states')
         reached += distances[-1] <= RADIUS
     assert said['policy'][-1].data == 'RUN', graph.output(graph.processes[-1])
     limit = np.array(robot.torque_limit)

@@ -10,6 +10,8 @@ TYPES = {
     'rviz_default_plugins/MarkerArray': 'visualization_msgs/msg/MarkerArray',
     'rviz_default_plugins/PublishPoint': 'geometry_msgs/msg/PointStamped',
 }
+MARKERS_TO_DRAG = 'rviz_default_plugins/InteractiveMarkers'
+MARKERS, TO_DRAG = '/policy_node/markers', '/policy_node/goal_marker/update'
 WITHOUT_TOPIC = {'Grid', 'TF', 'Interact', 'MoveCamera'}
 
 
@@ -23,7 +25,11 @@ def topics():
     for part in parts()[1]:
         kind = part['Class']
         if kind.rpartition('/')[2] not in WITHOUT_TOPIC:
-            topic = part.get('Topic') or part['Description Topic']
+            topic = part.get('Topic') or part.get('Description Topic')
+            if kind == MARKERS_TO_DRAG:
+                topic = part['Interactive Markers Namespace'] + '/update'
+                yield topic, 'visualization_msgs/msg/InteractiveMarkerUpdate', 'Volatile'
+                continue
             yield topic['Value'], TYPES[kind], topic['Durability Policy']
 
 
@@ -59,8 +65,8 @@ def test_every_display_of_the_simulation_has_its_topic(graph):
 
 def test_every_display_of_the_policy_has_its_topic(graph):
     node = graph.start('policy_node')  # shows its state before a policy is loaded
-    wanted = [item for item in topics() if item[0] == '/policy_node/markers']
-    assert wanted
+    wanted = [item for item in topics() if item[0] in (MARKERS, TO_DRAG)]
+    assert len(wanted) == 2
     check(graph, wanted)
     assert graph.stop(node) == 0
 
@@ -86,3 +92,8 @@ def test_frames_are_those_of_the_robot():
     assert manager['Global Options']['Fixed Frame'] == 'base_link'
     model = VIEW.parents[1] / 'sac_ros/models/sac_arm.urdf'
     assert '<link name="base_link">' in model.read_text()
+
+
+def test_names_of_displays_can_be_told_apart():
+    names = [display['Name'] for display in parts()[0]['Displays']]
+    assert len({name[:12] for name in names}) == len(names)  # where RViz cuts them off

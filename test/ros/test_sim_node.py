@@ -1,6 +1,7 @@
 """sim_node as a process, over DDS."""
 
 import signal
+from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -33,8 +34,14 @@ def test_behaves_like_a_robot(graph):
     sim = graph.start('sim_node', '--ros-args', '-p', 'goal_period:=1.0', '-p', 'seed:=3')
     graph.spin_until(lambda: len(states) > 50 and goals and markers, what='state, goal, markers')
     assert list(states[0].name) == [f'joint{i}' for i in range(1, 7)]
-    assert drawn(markers[-1]) == {'tip', 'goal', 'trail', 'torque'}
-    assert {m.header.frame_id for m in markers[-1].markers} == {'base_link'}
+    graph.spin_until(lambda: 'goal' in drawn(markers[-1]), what='the goal')
+    assert {'tip', 'trail', 'range', 'goal_radius', 'goal_distance'} <= drawn(markers[-1])
+    shown = [m for m in markers[-1].markers if m.action == Marker.ADD]
+    assert all(m.lifetime.sec == 2 and m.frame_locked for m in shown)  # a dead process vanishes
+    ranges = [m.header.frame_id for m in shown if m.ns == 'range']
+    assert ranges == [f'link{i}' for i in range(1, 7)]
+    assert {m.header.frame_id for m in shown if m.ns == 'tip'} == {'tool0'}
+    assert {m.text for m in shown if m.ns == 'text'} == {'no policy_node'}
 
     description = graph.subscribe(String, '/robot_description', LATCHED)  # joins late
     graph.spin_until(lambda: description, what='robot_description')
@@ -74,6 +81,12 @@ def test_simulated_time_on_the_clock(graph):
     times = [c.clock.sec + 1e-9 * c.clock.nanosec for c in clocks]
     assert times == sorted(times) and times[-1] < 100
     assert states[-1].header.stamp.sec < 100
+    before, count = clocks[-1].clock, len(clocks)
+    assert graph.call(Trigger, '/sim_node/reset').success
+    graph.spin_until(lambda: len(clocks) > count + 20, what='time after a reset')
+    assert all(
+        (c.clock.sec, c.clock.nanosec) >= (before.sec, before.nanosec) for c in clocks[count:]
+    )
     assert graph.stop(sim, signal.SIGTERM) == 0
 
 
@@ -101,10 +114,10 @@ def test_a_thousand_states_per_second(graph):
 
 
 def test_a_robot_of_ones_own_with_a_held_gripper(graph, tmp_path):
-    arm = TWO_JOINTS
     gripper = tmp_path / 'gripper.urdf'
     gripper.write_text(
-        arm.read_text()
+        Path(TWO_JOINTS)
+        .read_text()
         .replace('base_link', 'pedestal')
         .replace(
             '</robot>',
@@ -122,7 +135,8 @@ def test_a_robot_of_ones_own_with_a_held_gripper(graph, tmp_path):
     graph.spin_until(lambda: states and markers, what='states and markers')
     assert list(states[-1].name) == ['shoulder', 'elbow', 'grip']
     assert states[-1].position[2] == 0.01
-    assert {m.header.frame_id for m in markers[-1].markers} == {'pedestal'}
+    frames = {m.ns: m.header.frame_id for m in markers[-1].markers}
+    assert (frames['text'], frames['tip']) == ('pedestal', 'tip')
     assert graph.stop(sim) == 0
 
 
@@ -136,7 +150,7 @@ def test_its_random_poses_drive_a_policy_that_reaches_poses(graph, tmp_path):
     policy = save(linear_policy(spec, weight), tmp_path / 'policy.onnx')
     poses = graph.subscribe(PoseStamped, '/policy_node/goal_pose')
     points = graph.subscribe(PointStamped, '/policy_node/goal')
-    markers = graph.subscribe(MarkerArray, '/sim_node/markers')
+    markers = graph.subscribe(MarkerArray, '/policy_node/markers')
     commands = graph.subscribe(Float64MultiArray, COMMAND)
     graph.start('sim_node', '--ros-args', '-p', 'goal_period:=1000.0', '-p', 'goals:=pose')
     patient = ('supervision.state_period:=0.3', 'supervision.state_timeout:=1.0')
@@ -156,5 +170,5 @@ def test_its_random_poses_drive_a_policy_that_reaches_poses(graph, tmp_path):
         return np.allclose(commands[-1].data, expected, rtol=1e-4)
 
     graph.spin_until(commanded, what='the torque for the pose')
-    assert {'goal', 'goal_axes'} <= drawn(markers[-1])
+    assert any({'goal', 'goal_axes'} <= drawn(array) for array in markers)
     assert turn.w >= 0 and not points

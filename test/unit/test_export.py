@@ -5,11 +5,13 @@ import onnx
 import pytest
 import torch
 
-from sac_ros.config.training import SACConfig, TrainConfig
+from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import MAX_PARITY, OnnxPolicy
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.errors import ExportError
 from sac_ros.sac.sac import SAC
+from sac_ros.sim.arm import SimArm
+from sac_ros.sim.geometry import arm_geometry
 from sac_ros.training.export import export_policy, probe_observations
 
 
@@ -84,3 +86,17 @@ def test_trials_reach_every_limit():
     fastest = np.abs(trials[:, where['joint_velocity']]).max(axis=0)
     assert (fastest >= spec.velocity_limit).all()
     assert np.abs(trials[:, where['goal']]).max() == 10
+
+
+def test_the_file_carries_the_geometry_for_displays(tmp_path):
+    sac, state = learner()
+    arm = SimArm(ArmConfig())
+    geometry, file = arm_geometry(arm, TaskConfig(success_radius=0.03)), tmp_path / 'policy.onnx'
+    nothing = np.zeros((0, sac.spec.n_observation), np.float32)
+    export_policy(sac.policy(state), sac.spec, file, nothing, geometry)
+    read = OnnxPolicy(file).geometry
+    assert read.to_json() == geometry.to_json()
+    assert read.success_radius == 0.03 and read.frames[0] == 'link1'
+    assert np.array_equal(read.tip_pose(arm.position)[0], geometry.tip_pose(arm.position)[0])
+    export_policy(sac.policy(state), sac.spec, file, nothing)
+    assert OnnxPolicy(file).geometry is None

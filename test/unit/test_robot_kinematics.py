@@ -6,13 +6,14 @@ import torch
 from real_arms import ALL, real_arm
 from robot_texts import body, child, coupled, equality, mjcf, urdf
 
-from sac_ros.config.training import ArmConfig, ControllerConfig
+from sac_ros.config.training import ArmConfig, ControllerConfig, TaskConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import load_robot
 from sac_ros.robot.urdf_writer import to_urdf
 from sac_ros.sac.base_controller import BaseController
 from sac_ros.sac.features import ForwardKinematics
 from sac_ros.sim.arm import SimArm
+from sac_ros.sim.geometry import arm_geometry
 from sac_ros.tasks.reach import reach_spec
 
 BALL = '<body name="wrist" pos="0 0 .2"><joint name="wrist" type="ball"/><geom size=".03"/></body>'
@@ -84,12 +85,16 @@ def largest_error(arm, steps=20):
     """Return the largest distance [m] of the two tips while random torques move the arm."""
     robot, rng = arm.robot, np.random.default_rng(0)
     kinematics, errors = kinematics_of(robot), []
+    geometry = arm_geometry(arm, TaskConfig())
     arm.reset(np.mean(robot.joint_ranges(), axis=0))
     for _ in range(steps):
         arm.step(rng.uniform(-1, 1, len(robot.joint_names)) * robot.torque_limit, 25)
         place = kinematics(torch.tensor(arm.position)[None])
         errors.append(np.abs(place.tip[0].numpy() - arm.tip_position).max())
         errors.append(np.abs(place.rotation[0].numpy() - arm.tip_rotation).max())
+        tip, rotation = geometry.tip_pose(arm.position)
+        errors.append(np.abs(tip - arm.tip_position).max())
+        errors.append(np.abs(rotation - arm.tip_rotation).max())
     return max(errors)
 
 

@@ -162,3 +162,11 @@ def test_random_goals_are_points_or_poses():
     pose = Simulator(SimConfig(goals='pose'), 0.0).sample_goal()
     assert pose['goal'].shape == (3,)
     assert np.linalg.norm(pose['goal_orientation']) == pytest.approx(1)
+
+
+def test_time_goes_on_when_the_arm_is_reset(simulator):
+    simulator.advance(10.05)
+    before, posture = simulator.arm.time, simulator.arm.position
+    simulator.reset()
+    assert simulator.arm.time == before > 0
+    assert not np.allclose(simulator.arm.position, posture)
