@@ -23,7 +23,7 @@ from sac_ros.cli.request import add_request_parsers
 from sac_ros.cli.robot import add_robot_parser
 from sac_ros.config.base import Config, Setting, build, settings, warn_renamed
 from sac_ros.config.training import TrainConfig
-from sac_ros.errors import EXTRAS, SacRosError, install_hint
+from sac_ros.errors import EXTRAS, ConfigError, SacRosError, install_hint
 
 if TYPE_CHECKING:
     from sac_ros.training.trainer import Trainer
@@ -176,6 +176,8 @@ def _train(options: argparse.Namespace) -> int:
         from sac_ros.cli.asynchronous import Processes
 
         return Processes(config, report=options.report).run()
+    if config.n_envs > 1:
+        raise ConfigError('n_envs above 1 needs --async')
     from sac_ros.training.trainer import Trainer
 
     return run_training(Trainer(config), report_at_end=options.report)

@@ -361,6 +361,9 @@ class TrainConfig(Config):
     final_eval_episodes: int = config_field(
         100, 'episodes of the evaluation at the end', 1, 10_000
     )
+    n_envs: int = config_field(
+        1, 'simulated arms that collect side by side, with --async', 1, 4096
+    )
     seed: int = config_field(0, 'seed of everything random', 0, 2**31 - 1)
     compile: bool = config_field(True, 'compile the update; falls back to eager where that fails')
     device: str = config_field('cpu', 'where the learner runs', choices=('cpu', 'cuda'))

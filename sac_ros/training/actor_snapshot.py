@@ -66,7 +66,7 @@ class ActorSnapshot:
             raise CheckpointError(f'{path} is no snapshot of an actor: {error}') from error
 
     def __call__(self, features: Array) -> tuple[Array, Array]:
-        """Return mean and log_std (n_act,) before the tanh for features (n_features,)."""
+        """Return mean and log_std (B, n_act) before the tanh for features (B, n_features)."""
         x = features
         if 'normalizer.scale' in self._weights:
             x = np.clip(self._affine(x, 'normalizer'), -CLIP, CLIP)
@@ -74,11 +74,11 @@ class ActorSnapshot:
         for i in (1, 2):
             x = np.maximum(self._linear(x, f'hidden{i}'), 0)
             x = self._affine(x, f'norm{i}')
-        mean, log_std = np.split(self._linear(x, 'head'), 2)
+        mean, log_std = np.split(self._linear(x, 'head'), 2, axis=1)
         return mean, np.clip(log_std, *LOG_STD_RANGE)
 
     def _linear(self, x: Array, name: str) -> Array:
-        result: Array = self._weights[f'{name}.weight'] @ x + self._weights[f'{name}.bias']
+        result: Array = x @ self._weights[f'{name}.weight'].T + self._weights[f'{name}.bias']
         return result
 
     def _affine(self, x: Array, name: str) -> Array:
@@ -132,15 +132,20 @@ class SnapshotPolicy:
 
     def __call__(self, observation: Array) -> Array:
         """Return the action (n_act,) in [-1, 1] for a raw observation (n_obs,)."""
+        action: Array = self.actions(observation[None])[0]
+        return action
+
+    def actions(self, observations: Array) -> Array:
+        """Return actions (B, n_act) in [-1, 1] for raw observations (B, n_obs)."""
         self.refresh()
-        n = self._n_action
-        parts = self._session.run([OUTPUT], {INPUT: observation[None]})[0][0]
-        base, authority, features = parts[:n], parts[n], parts[n + 1 :]
+        n, shape = self._n_action, (len(observations), self._n_action)
+        parts = self._session.run([OUTPUT], {INPUT: observations})[0]
+        base, authority, features = parts[:, :n], parts[:, n, None], parts[:, n + 1 :]
         if self._in_warm_up():
-            residual = self._rng.uniform(-1, 1, n)
+            residual = self._rng.uniform(-1, 1, shape)
         else:
             mean, log_std = self.snapshot(features)
-            residual = np.tanh(mean + np.exp(log_std) * self._rng.standard_normal(n))
+            residual = np.tanh(mean + np.exp(log_std) * self._rng.standard_normal(shape))
         action: Array = np.clip(base + authority * residual, -1, 1).astype(np.float32)
         return action
 

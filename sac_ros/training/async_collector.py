@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
 
 from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env
+from sac_ros.envs.batch_env import BatchArmEnv
 from sac_ros.filesystem import writing
 from sac_ros.replay import ReplayWriter
 from sac_ros.replay.resumable import ResumableReplay
+from sac_ros.seeds import training_seed
+from sac_ros.spec import PolicySpec, Transition
 from sac_ros.training.actor_snapshot import SnapshotPolicy, wait_for_snapshot
 from sac_ros.training.collector import Collector
 
@@ -30,7 +38,7 @@ def collect(config: TrainConfig, should_stop: Callable[[], bool]) -> bool:
     Raises:
         SacRosError: the environment or the disk fails, or another process collects for this run.
     """
-    env, spec = make_env(config)
+    env, spec = _make_env(config)
     run_dir = Path(config.run_dir)
     with writing(run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -46,12 +54,14 @@ def collect(config: TrainConfig, should_stop: Callable[[], bool]) -> bool:
         policy = SnapshotPolicy(
             run_dir, spec, lambda: writer.end < config.learning_starts, config.seed + writer.end
         )
+        if writer.end:
+            writer.begin_episode()
+        if isinstance(env, BatchArmEnv):
+            return _collect_many(env, policy, writer, config, should_stop)
         fraction = config.continue_episode_fraction if isinstance(env, ArmEnv) else 0.0
         collector = Collector(env, policy, config.seed, fraction)
         collector.episodes = writer.end  # above the number of every episode before
         replay = ResumableReplay(writer, writer.end)
-        if writer.end:
-            writer.begin_episode()
         while writer.end < config.steps and not should_stop():
             if _lead(config, writer.end, policy) > MAX_LEAD:
                 time.sleep(WAIT_PERIOD)
@@ -59,6 +69,49 @@ def collect(config: TrainConfig, should_stop: Callable[[], bool]) -> bool:
             else:
                 collector.step(replay)
         return writer.end >= config.steps
+
+
+def _make_env(
+    config: TrainConfig,
+) -> tuple[gymnasium.Env[Any, Any] | BatchArmEnv, PolicySpec]:
+    if config.n_envs == 1:
+        return make_env(config)
+    threads = max(1, (os.cpu_count() or 1) - 1)  # a core for the learner
+    env = BatchArmEnv(config, config.n_envs, min(threads, config.n_envs))
+    return env, env.policy_spec
+
+
+def _collect_many(
+    env: BatchArmEnv,
+    policy: SnapshotPolicy,
+    writer: ReplayWriter,
+    config: TrainConfig,
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Collect from many arms. Their transitions alternate, so each is an episode in the replay."""
+    n, episode = env.num_envs, writer.end  # above the number of every episode before
+    numbers = episode + np.arange(n)
+    observations = env.reset(seed=[training_seed(config.seed, int(i)) for i in numbers])[0]
+    while writer.end < config.steps and not should_stop():
+        if _lead(config, writer.end, policy) > max(MAX_LEAD, n):
+            time.sleep(WAIT_PERIOD)
+            policy.refresh()
+            continue
+        seen, rewards, terminated, truncated, infos = env.step(policy.actions(observations))
+        for i in range(min(n, config.steps - writer.end)):
+            executed = infos['executed_action'][i]
+            step = Transition(observations[i], executed, rewards[i], terminated[i], seen[i])
+            writer.begin_episode()
+            writer.append(step, truncated=bool(truncated[i]))
+        observations, ended = seen, terminated | truncated
+        if ended.any():
+            numbers[ended] = numbers.max() + 1 + np.arange(ended.sum())
+            seeds = [training_seed(config.seed, int(i)) for i in numbers]
+            chances = np.array([np.random.default_rng((seed, 1)).random() for seed in seeds])
+            rows = np.where((chances < config.continue_episode_fraction)[:, None], seen, np.nan)
+            options = {'reset_mask': ended, 'observation': rows}
+            observations = env.reset(seed=seeds, options=options)[0]
+    return writer.end >= config.steps
 
 
 def _lead(config: TrainConfig, steps: int, policy: SnapshotPolicy) -> float:

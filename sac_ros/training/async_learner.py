@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sac_ros.config.training import TrainConfig
+from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.errors import ConfigError, ReplayError
 from sac_ros.filesystem import write_atomically, writing
 from sac_ros.replay import MixedSampler, ReplayReader, Sampler
@@ -44,6 +44,8 @@ class AsyncLearner(Trainer):
         """
         if config.sac.exploration != 'white':
             raise ConfigError('an asynchronous run explores with white noise: sac.exploration')
+        if config.n_envs > 1 and (config.env != ARM_ENV or config.sac.n_step > 1):
+            raise ConfigError('n_envs above 1 is for arms, with sac.n_step 1')
         super().__init__(config)
 
     def run(

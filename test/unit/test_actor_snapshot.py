@@ -18,8 +18,8 @@ SMALL = SACConfig(hidden=16, batch_size=16)
 class Noise:
     """A generator whose normal draws are zero."""
 
-    def standard_normal(self, n):
-        return np.zeros(n)
+    def standard_normal(self, shape):
+        return np.zeros(shape)
 
 
 @pytest.mark.parametrize('env', ['arm-reach', 'Pendulum-v1'])

@@ -114,6 +114,24 @@ def test_ctrl_c_ends_both_and_the_same_command_goes_on(start, tmp_path):
     assert_whole(tmp_path / 'run', 800)
 
 
+def test_many_arms_collect_into_one_replay(tmp_path):
+    chosen = ('--n_envs', '5', '--steps', '123', '--learning_starts', '60', '--sac.hidden', '16')
+    chosen += ('--gradient_steps', '1', '--no-compile', '--task.episode_steps', '9')
+    chosen += ('--eval_episodes', '1', '--final_eval_episodes', '1', '--no-video')
+    command = [sys.executable, '-m', 'sac_ros', 'train', '--async', '--run_dir', 'run', *chosen]
+    options = {'cwd': tmp_path, 'capture_output': True, 'text': True, 'check': False}
+    done = subprocess.run(command, timeout=250, **options)
+    assert done.returncode == 0, done.stderr
+    reader = ReplayReader(tmp_path / 'run/replay')
+    rows = reader.layout.split(reader.rows(np.arange(123)))
+    assert len(reader) == 123
+    assert (rows.observation[5:45] == rows.next_observation[:40]).all()  # arm by arm, 9 steps
+    assert (rows.observation[45:50] != rows.next_observation[40:45]).any(1).all()  # new goals
+    alone = [part for part in command if part != '--async']
+    refused = subprocess.run(alone, timeout=60, **options)
+    assert (refused.returncode, 'needs --async' in refused.stderr) == (2, True)
+
+
 def test_both_end_with_the_process_that_started_them(start, tmp_path):
     process = start(100_000)
     wait(lambda: count(tmp_path / 'run') > 60)
