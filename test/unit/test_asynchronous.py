@@ -119,8 +119,8 @@ def test_many_arms_collect_into_one_replay(tmp_path):
     chosen += ('--gradient_steps', '1', '--no-compile', '--task.episode_steps', '9')
     chosen += ('--eval_episodes', '1', '--final_eval_episodes', '1', '--no-video')
     command = [sys.executable, '-m', 'sac_ros', 'train', '--async', '--run_dir', 'run', *chosen]
-    options = {'cwd': tmp_path, 'capture_output': True, 'text': True, 'check': False}
-    done = subprocess.run(command, timeout=250, **options)
+    options = {'cwd': tmp_path, 'capture_output': True, 'text': True}
+    done = subprocess.run(command, check=False, timeout=250, **options)
     assert done.returncode == 0, done.stderr
     reader = ReplayReader(tmp_path / 'run/replay')
     rows = reader.layout.split(reader.rows(np.arange(123)))
@@ -128,7 +128,7 @@ def test_many_arms_collect_into_one_replay(tmp_path):
     assert (rows.observation[5:45] == rows.next_observation[:40]).all()  # arm by arm, 9 steps
     assert (rows.observation[45:50] != rows.next_observation[40:45]).any(1).all()  # new goals
     alone = [part for part in command if part != '--async']
-    refused = subprocess.run(alone, timeout=60, **options)
+    refused = subprocess.run(alone, check=False, timeout=60, **options)
     assert (refused.returncode, 'needs --async' in refused.stderr) == (2, True)
 
 
