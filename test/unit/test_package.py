@@ -92,7 +92,8 @@ def test_the_rviz_file_shows_topics_that_the_nodes_publish():
         if key in display
     }
     markers = {f'/{node}/markers' for node in ('sim_node', 'policy_node', 'train_node')}
-    assert topics == {'/robot_description', *markers}
+    training = {f'/train_node/{name}' for name in ('trails', 'goals', 'goal_values', 'coverage')}
+    assert topics == {'/robot_description', *markers, *training}
     assert view['Global Options']['Fixed Frame'] == 'base_link'
 
 
