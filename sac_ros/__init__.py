@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sac_ros.training.learner import Learner
     from sac_ros.training.trainer import Trainer
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 __all__ = [
     'SAC',
     'ArmConfig',

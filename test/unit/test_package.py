@@ -57,6 +57,16 @@ def test_the_manifest_is_a_format_3_manifest_of_this_version():
     assert warnings == []
 
 
+def test_changelog_and_citation_are_of_this_version():
+    from catkin_pkg.changelog import get_changelog_from_path
+
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == sac_ros.__version__
+    changelog = get_changelog_from_path(str(ROOT), 'sac_ros')
+    version, date = next((v, date) for v, date, _ in changelog.foreach_version() if date)
+    assert (citation['version'], citation['date-released']) == (version, date.date())
+
+
 def test_settings_files_name_only_settings_that_exist():
     from sac_ros.envs.simulator import SimConfig
     from sac_ros.ros.policy_node import PolicyNodeConfig
