@@ -3,7 +3,12 @@
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+)
 from launch.conditions import IfCondition, UnlessCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -26,6 +31,12 @@ def parameters(context: LaunchContext) -> dict[str, str]:
     if 'policy' in given and run:
         raise RuntimeError('policy and run_dir exclude each other: give one of them')
     return given | run
+
+
+def leave_frames_alone(context: LaunchContext) -> None:
+    """Publish no frames for a real robot, which publishes its own, unless `tf` asks for them."""
+    if context.launch_configurations['sim'] == 'false':
+        context.launch_configurations.setdefault('tf', 'false')
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -56,6 +67,7 @@ def generate_launch_description() -> LaunchDescription:
         ),
     ]
     actions = [
+        OpaqueFunction(function=leave_frames_alone),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(HERE / 'sim.launch.py')),
             condition=IfCondition(sim),

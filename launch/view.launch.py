@@ -1,6 +1,9 @@
 """RViz and robot_state_publisher, where they are wanted; the other launch files include this."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ament_index_python.packages import (
     PackageNotFoundError,
@@ -16,6 +19,11 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from sac_ros.ros.launch_common import bring_down, describe_launch
 
+if TYPE_CHECKING:
+    from sac_ros.robot.loader import Robot
+    from sac_ros.ros.rviz_config import ViewedArm
+
+FRAME_RATE = 50.0  # [Hz] of the arm's frames, for smooth motion
 ARGUMENTS = [
     DeclareLaunchArgument(
         'rviz',
@@ -26,7 +34,8 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'tf',
         default_value=LaunchConfiguration('rviz'),
-        description='publish the frames of the arm (needs the package robot_state_publisher)',
+        description='publish the frames of the arm (needs the package robot_state_publisher); '
+        'false with sim:=false, since a robot publishes its own',
     ),
     DeclareLaunchArgument(
         'model',
@@ -53,6 +62,12 @@ ARGUMENTS = [
         default_value='',
         description='frame of goals and of the view; empty for the root link of the arm',
     ),
+    DeclareLaunchArgument(
+        'use_sim_time',
+        default_value='false',
+        choices=['true', 'false'],
+        description='RViz and robot_state_publisher follow /clock; true where sim_node has it',
+    ),
 ]
 
 
@@ -67,17 +82,48 @@ def require(package: str, argument: str) -> None:
         ) from None
 
 
-def describe(model: str, joints: str, tip: str, xacro_args: str) -> tuple[str, str]:
-    """Return the URDF of the arm and its root link, or fail with one line."""
+def load(model: str, joints: str, tip: str, xacro_args: str) -> Robot:
+    """Return the robot of the launch arguments, or fail with one line."""
     from sac_ros.errors import SacRosError
     from sac_ros.robot.loader import load_robot
-    from sac_ros.robot.urdf_writer import robot_description
 
     try:
-        robot = load_robot(model, tip, joints=joints, xacro_args=xacro_args)
-        return robot_description(robot), robot.base
+        return load_robot(model, tip, joints=joints, xacro_args=xacro_args)
     except SacRosError as error:
         raise RuntimeError(f'{type(error).__name__}: {error}') from None
+
+
+def arm_of_robot(robot: Robot) -> ViewedArm:
+    """Return what the view has to know of a robot."""
+    from sac_ros.config.training import ArmConfig, TaskConfig
+    from sac_ros.ros.rviz_config import ViewedArm
+    from sac_ros.sim.arm import SimArm
+    from sac_ros.sim.geometry import arm_geometry
+
+    geometry = arm_geometry(SimArm(ArmConfig(), robot), TaskConfig())
+    return ViewedArm(robot.base, geometry.reach, geometry.table)
+
+
+def arm_of_policy(context: LaunchContext) -> ViewedArm | None:
+    """Return what the view has to know of the arm of a policy; None without one."""
+    from sac_ros.deploy.policy_check import load_checked
+    from sac_ros.deploy.policy_file import find_policy
+    from sac_ros.errors import SacRosError
+    from sac_ros.ros.arm_view import UNKNOWN_REACH
+    from sac_ros.ros.rviz_config import ViewedArm
+
+    given = context.launch_configurations
+    path = given.get('policy') or given.get('run_dir')
+    if not path:
+        return None
+    try:
+        policy = load_checked(find_policy(path))
+    except SacRosError as error:
+        raise RuntimeError(f'{type(error).__name__}: {error}') from None
+    frame, geometry = policy.spec.base_frame or 'base_link', policy.geometry
+    if geometry is None:
+        return ViewedArm(frame, UNKNOWN_REACH, None)
+    return ViewedArm(frame, geometry.reach, geometry.table)
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -89,29 +135,38 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     needed = {'tf': 'robot_state_publisher', 'rviz': 'rviz2'}
     for argument in [name for name in needed if wants[name] == 'true']:
         require(needed[argument], argument)
-    if 'true' in (wants['tf'], wants['rviz']):
-        arm = [wants[name] for name in ('model', 'joints', 'tip', 'xacro_args')]
-        description, root = describe(*arm)
+    sim_time = {'use_sim_time': wants['use_sim_time'] == 'true'}
+    robot = None
+    if wants['tf'] == 'true' or (wants['rviz'] == 'true' and wants['model']):
+        robot = load(*(wants[name] for name in ('model', 'joints', 'tip', 'xacro_args')))
     if wants['tf'] == 'true':
+        from sac_ros.robot.urdf_writer import robot_description
+
+        description = ParameterValue(robot_description(robot), value_type=str)
         actions.append(
             Node(
                 package='robot_state_publisher',
                 executable='robot_state_publisher',
-                parameters=[{'robot_description': ParameterValue(description, value_type=str)}],
+                parameters=[
+                    {'robot_description': description, 'publish_frequency': FRAME_RATE},
+                    sim_time,
+                ],
                 on_exit=bring_down,
             )
         )
     if wants['rviz'] == 'true':
+        from sac_ros.ros.rviz_config import write_view
+
+        view, frame = share / 'config' / 'sac_ros.rviz', 'base_link'
+        arm = arm_of_robot(robot) if robot is not None else arm_of_policy(context)
+        if arm is not None:
+            view, frame = write_view(view, arm), arm.base_frame
         actions.append(
             Node(
                 package='rviz2',
                 executable='rviz2',
-                arguments=[
-                    '-d',
-                    str(share / 'config' / 'sac_ros.rviz'),
-                    '-f',
-                    wants['base_frame'] or root,
-                ],
+                arguments=['-d', str(view), '-f', wants['base_frame'] or frame],
+                parameters=[sim_time],
                 on_exit=bring_down,
             )
         )

@@ -73,13 +73,27 @@ def gather_meshes(
 
 
 def make_absolute(file: Path, tree: ElementTree.Element) -> bool:
-    """Give every mesh that is found its absolute address, which RViz needs; True if any was."""
+    """Give every mesh that is found its absolute address, which RViz needs; True if any was.
+
+    Addresses in packages that ROS finds stay as they are: they are right on other machines, too.
+    """
     folders, found = _mesh_folders(file, tree), False
     for mesh in tree.iter('mesh'):
         path = find_file(mesh.attrib.get('filename', ''), file, folders)
         if path is not None:
-            mesh.attrib['filename'], found = path.resolve().as_uri(), True
+            found = True
+            if not _in_installed_package(mesh.attrib['filename']):
+                mesh.attrib['filename'] = path.resolve().as_uri()
     return found
+
+
+def _in_installed_package(name: str) -> bool:
+    """Whether an address package://PACKAGE/path leads to a package in the index of ament."""
+    scheme, _, rest = name.partition('://')
+    package = rest.partition('/')[0]
+    prefixes = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
+    index = 'share/ament_index/resource_index/packages'
+    return scheme == 'package' and any((Path(p) / index / package).is_file() for p in prefixes)
 
 
 def find_file(name: str, near: Path, folders: tuple[Path, ...] = ()) -> Path | None:

@@ -43,15 +43,9 @@ def check_parameter_file(file: str, name: str) -> None:
     Raises:
         ConfigError: the file cannot be read or has no section for the node.
     """
-    try:
-        content = yaml.safe_load(Path(file).read_text())
-    except OSError as error:
-        raise ConfigError(f'cannot read the parameter file {file!r}: {error.strerror}') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = ' '.join(str(error).split())
-        raise ConfigError(f'{file} is not a YAML parameter file: {reason}') from error
+    content = _load(file)
     name = name.strip('/')
-    sections = list(_sections(content))
+    sections = [section for section, _ in _sections(content)]
     if not any(re.fullmatch(_pattern(section), f'/{name}') for section in sections):
         found = ', '.join(sections) if sections else f'no section with {PARAMETERS}'
         raise ConfigError(
@@ -60,13 +54,40 @@ def check_parameter_file(file: str, name: str) -> None:
         )
 
 
-def _sections(content: Any, prefix: str = '') -> Iterator[str]:
-    """Yield the node name of each section of a parameter file, with its namespace."""
+def read_parameters(file: str, name: str) -> dict[str, Any]:
+    """Return the parameters that a file has for a node in any namespace.
+
+    Args:
+        file: its path.
+        name: of the node, without a namespace.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    parameters: dict[str, Any] = {}
+    for section, values in _sections(_load(file)):
+        if section.rpartition('/')[2] in (name, '**', '*'):
+            parameters |= values
+    return parameters
+
+
+def _load(file: str) -> Any:
+    try:
+        return yaml.safe_load(Path(file).read_text())
+    except OSError as error:
+        raise ConfigError(f'cannot read the parameter file {file!r}: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = ' '.join(str(error).split())
+        raise ConfigError(f'{file} is not a YAML parameter file: {reason}') from error
+
+
+def _sections(content: Any, prefix: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield node name, with its namespace, and parameters of each section of a file."""
     if not isinstance(content, dict):
         return
     for key, value in content.items():
         if isinstance(value, dict) and PARAMETERS in value:
-            yield f'{prefix}{key}'
+            yield f'{prefix}{key}', value[PARAMETERS] or {}
         else:
             yield from _sections(value, f'{prefix}{key}/')
 

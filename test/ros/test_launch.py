@@ -1,5 +1,6 @@
 """The launch files, really launched: needs `launch_ros`, which only a ROS installation has."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from package_sources import copy_sources
 from paths import PROGRAMS
-from policy_files import linear_policy, save
+from policy_files import linear_policy, planar_geometry, save
 
 from sac_ros.robot.loader import load_robot
 from sac_ros.tasks.reach import ReachPoseTask, reach_spec
@@ -234,23 +235,79 @@ def stand_in(prefix, package, script):
     program.chmod(0o755)
 
 
-def test_an_mjcf_robot_is_shown_by_a_urdf_in_its_root_link(launch, tmp_path, monkeypatch):
-    prefix, given, shown = (tmp_path / name for name in ('prefix', 'given', 'shown'))
-    cat = f'for word in "$@"; do [ -f "$word" ] && cat "$word"; done > {given}'
-    stand_in(prefix, 'robot_state_publisher', cat)
-    stand_in(prefix, 'rviz2', f'echo "$@" > {shown}')
-    monkeypatch.setenv(
-        'AMENT_PREFIX_PATH', f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
-    )
+@pytest.fixture
+def viewers(tmp_path, monkeypatch):
+    """Stand-ins of robot_state_publisher and RViz that write down what they are given."""
+    prefix = tmp_path / 'prefix'
+    files = {name: tmp_path / f'{name}.given' for name in ('robot_state_publisher', 'rviz2')}
+    for package, file in files.items():
+        cat = f'echo "$@"; for word in "$@"; do [ -f "$word" ] && cat "$word"; done > {file}.files'
+        stand_in(prefix, package, f'{cat}\necho "$@" > {file}')
+    path = f'{prefix}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
+    monkeypatch.setenv('AMENT_PREFIX_PATH', path)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return files
+
+
+def given_files(file):
+    return file.with_name(f'{file.name}.files').read_text()
+
+
+def wait_for_file(launched, file):
+    while not file.exists():
+        assert launched.process.poll() is None, launched.text
+        launched.read()
+
+
+def interrupt(launched):
+    os.killpg(launched.process.pid, signal.SIGINT)
+    launched.end()
+    assert 'Traceback' not in launched.text
+
+
+def test_an_mjcf_robot_is_shown_by_a_urdf_in_its_root_link(launch, tmp_path, viewers):
     model = tmp_path / 'two.xml'
     model.write_text(MJCF.replace('body name="a"', 'body name="base_link"'))
     launched = launch('sim', f'model:={model}', 'rviz:=true')
     launched.wait_for('tip b')
-    os.killpg(launched.process.pid, signal.SIGINT)
-    launched.end()
-    assert 'Traceback' not in launched.text
-    assert '<link name=' in given.read_text() and 'j2' in given.read_text()
-    assert '-f world' in shown.read_text()
+    for file in viewers.values():
+        wait_for_file(launched, file)
+    interrupt(launched)
+    frames = given_files(viewers['robot_state_publisher'])
+    assert '<link name=' in frames and 'j2' in frames
+    assert 'publish_frequency: 50.0' in frames and 'use_sim_time: false' in frames
+    assert '-f world' in viewers['rviz2'].read_text()
+
+
+@pytest.mark.parametrize('by', ['argument', 'file'])
+def test_the_view_follows_the_clock_of_the_simulation(launch, tmp_path, viewers, by):
+    settings = tmp_path / 'sim.yaml'
+    settings.write_text('/**/sim_node: {ros__parameters: {real_time_factor: 0.5}}')
+    given = 'clock:=true' if by == 'argument' else f'sim_params_file:={settings}'
+    launched = launch('sim', given, 'rviz:=true')
+    launched.wait_for('tip tool0')
+    for file in viewers.values():
+        wait_for_file(launched, file)
+    interrupt(launched)
+    assert all('use_sim_time: true' in given_files(file) for file in viewers.values())
+
+
+def test_the_frames_of_a_real_robot_are_left_alone(launch, tmp_path, viewers):
+    spec = reach_spec(load_robot(), 0.02, True)
+    spec = dataclasses.replace(spec, base_frame='pedestal')
+    geometry = planar_geometry(6, 0.25).to_json()
+    policy = save(linear_policy(spec, geometry=geometry), tmp_path / 'policy.onnx')
+    launched = launch('deploy', f'policy:={policy}', 'sim:=false', 'rviz:=true')
+    launched.wait_for('READY')
+    wait_for_file(launched, viewers['rviz2'])
+    interrupt(launched)
+    assert not viewers['robot_state_publisher'].exists()
+    assert '-f pedestal' in viewers['rviz2'].read_text()
+    assert 'Distance: 2.85' in given_files(viewers['rviz2'])  # 1.9 times the reach
+    explicit = launch('deploy', f'policy:={policy}', 'sim:=false', 'rviz:=true', 'tf:=true')
+    explicit.wait_for('READY')
+    wait_for_file(explicit, viewers['robot_state_publisher'])
+    interrupt(explicit)
 
 
 def test_a_model_that_is_no_robot_is_one_line(launch, tmp_path):

@@ -1,8 +1,13 @@
 """The view for RViz shows what the nodes publish: topic, type and durability of every display."""
 
+from xml.etree import ElementTree
+
 import yaml
 from paths import ROOT, TWO_JOINTS
 from rclpy.qos import DurabilityPolicy
+
+from sac_ros.robot.loader import load_robot
+from sac_ros.ros.rviz_config import ViewedArm, fit_view
 
 VIEW = ROOT / 'config/sac_ros.rviz'
 TYPES = {
@@ -97,3 +102,29 @@ def test_frames_are_those_of_the_robot():
 def test_names_of_displays_can_be_told_apart():
     names = [display['Name'] for display in parts()[0]['Displays']]
     assert len({name[:12] for name in names}) == len(names)  # where RViz cuts them off
+
+
+def test_the_view_fits_the_reach_and_the_table_of_an_arm():
+    small, large = (
+        fit_view(yaml.safe_load(VIEW.read_text()), ViewedArm('root', reach, table))
+        for reach, table in ((0.4, None), (1.6, -0.6))
+    )
+    for view, cell, ground, distance in ((small, 0.05, 0.0, 0.76), (large, 0.2, -0.6, 3.04)):
+        manager = view['Visualization Manager']
+        table, sheet = (d for d in manager['Displays'] if d['Class'].endswith('/Grid'))
+        assert table['Cell Size'] == sheet['Cell Size'] == cell
+        assert table['Offset']['Z'] == ground < sheet['Offset']['Z']
+        assert manager['Views']['Current']['Distance'] == distance
+        assert manager['Global Options']['Fixed Frame'] == 'root'
+
+
+def test_the_layout_for_plots_shows_topics_of_policy_node_and_their_limits():
+    root = ElementTree.parse(ROOT / 'config/plotjuggler.xml').getroot()
+    (selected,) = (e.get('value').split(';') for e in root.iter('selected_topics'))
+    curves = [curve.get('name') for curve in root.iter('curve')]
+    joints = load_robot().joint_names
+    for curve in curves:
+        topic, joint, quantity = curve.rsplit('/', 2)
+        assert topic in selected and joint in joints
+        assert quantity in ('position', 'velocity', 'effort')
+    assert {curve.rsplit('/', 2)[0] for curve in curves} == set(selected)

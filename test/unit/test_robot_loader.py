@@ -127,6 +127,10 @@ def test_a_package_is_found_where_ros_says(write, tmp_path, monkeypatch):
         load_robot(str(moved))
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path / 'prefix'))
     assert str(share) in load_robot(str(moved)).urdf
+    index = share / 'ament_index/resource_index/packages'
+    index.mkdir(parents=True)
+    (index / 'arm_description').touch()
+    assert PACKAGE + 'binary.stl' in load_robot(str(moved)).urdf  # right on other machines, too
 
 
 @pytest.mark.parametrize(
