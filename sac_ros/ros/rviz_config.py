@@ -40,7 +40,7 @@ def fit_view(view: dict[str, Any], arm: ViewedArm) -> dict[str, Any]:
     """Fit camera, grids and frames of a view, which is changed in place, to an arm."""
     manager = view['Visualization Manager']
     manager['Global Options']['Fixed Frame'] = arm.base_frame
-    ground, cell = arm.table or 0.0, _round_length(arm.reach / 8)
+    ground, cell = arm.table or 0.0, _round_length(arm.reach / 7)
     for display in manager['Displays']:
         kind = display['Class'].rpartition('/')[2]
         if kind == 'Grid':
