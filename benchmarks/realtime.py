@@ -34,14 +34,20 @@ from sac_ros.sac.sac import SAC
 from sac_ros.spec import Transition
 
 PERIOD, RATIO, FIRST = 0.05, 20, 300  # [s], critic updates per actor update, steps before learning
-USUAL = {'normalization': 'layer', 'policy_delay': RATIO, 'batch_size': 256, 'n_atoms': 0}
+USUAL = {
+    'normalization': 'layer', 'policy_delay': RATIO, 'batch_size': 256, 'critic_loss': 'squared',
+}  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     'layer norm, dropout': {'dropout': 0.01, 'bf16': False},
     'layer norm': {'bf16': False},
     'layer norm, dropout, bf16': {'dropout': 0.01, 'bf16': True},
     'layer norm, bf16': {'bf16': True},
     'layer norm, bf16, batch of 128': {'bf16': True, 'batch_size': 128},
-    'layer norm, bf16, batch of 128, 51 atoms': {'bf16': True, 'batch_size': 128, 'n_atoms': 51},
+    'layer norm, bf16, batch of 128, 51 atoms': {
+        'bf16': True,
+        'batch_size': 128,
+        'critic_loss': 'categorical',
+    },
 }
 
 

@@ -145,7 +145,7 @@ def success(plan: Plan, policy: OnnxPolicy, randomization: RandomizationConfig) 
     """
     notes = policy.path.with_name('robustness.json')
     known = json.loads(notes.read_text()) if notes.exists() else {}
-    key = json.dumps([policy.sha256, plan.episodes, dataclasses.asdict(randomization.resolved())])
+    key = json.dumps([policy.sha256, plan.episodes, dataclasses.asdict(randomization)])
     if key not in known:
         env = ArmEnv(dataclasses.replace(plan.config, randomization=randomization))
         act = onnx_action(policy, policy.spec)

@@ -57,15 +57,21 @@ def tables(cls: type[Config]) -> str:
             lines += ['', f'### {group} {{ #{cls.__name__}-{group} }}', '', purpose[group]]
         lines += ['', '| setting | default | values | meaning |', '|---|---|---|---|']
         lines += [row(setting) for setting in members]
-    if cls.presets:
-        names = list(cls.presets)
-        lines += ['', '### Presets', '', f'| setting | {" | ".join(names)} |']
-        lines.append('|---' * (len(names) + 1) + '|')
-        defaults = {s.name: s.default for s in settings(cls)}
-        for name in sorted(set().union(*cls.presets.values()), key=list(defaults).index):
-            values = (cls.presets[p].get(name, defaults[name]) for p in names)
-            lines.append(f'| `{name}` | {" | ".join(map(code, values))} |')
+    for prefix, kind in {'': cls, **{f'{name}.': types[name] for name in purpose}}.items():
+        if kind.presets:
+            lines += ['', f'### Presets of `{prefix}preset`', *presets(kind, prefix)]
     return '\n'.join(lines)
+
+
+def presets(cls: type[Config], prefix: str) -> list[str]:
+    """Return a table of what each preset stands for."""
+    names = list(cls.presets)
+    lines = ['', f'| setting | {" | ".join(names)} |', '|---' * (len(names) + 1) + '|']
+    defaults = {s.name: s.default for s in settings(cls)}
+    for name in sorted(set().union(*cls.presets.values()), key=list(defaults).index):
+        values = (cls.presets[p].get(name, defaults[name]) for p in names)
+        lines.append(f'| `{prefix}{name}` | {" | ".join(map(code, values))} |')
+    return lines
 
 
 def row(setting: Setting) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sac_ros.config.base import build, settings
+from sac_ros.config.base import build, flatten, settings
 from sac_ros.config.training import (
     ARM_ENV,
     ArmConfig,
@@ -108,12 +108,12 @@ def _settings_of_run(policy: OnnxPolicy) -> dict[str, Any]:
     checkpoint = policy.path.parent / 'checkpoint.npz'
     if not checkpoint.exists():
         return {}
-    from sac_ros.training.checkpoint import load_notes
+    from sac_ros.training.checkpoint import config_of, load_notes
 
     notes = load_notes(checkpoint)
     if notes.get('spec') != policy.spec.to_json():
         return {}
-    given = dict(notes.get('config', {}))
+    given = flatten(config_of(notes))
     return {name: value for name, value in given.items() if name.startswith(OF_RUN)}
 
 

@@ -222,12 +222,12 @@ def run_training(trainer: Trainer, *, report_at_end: bool) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from sac_ros.training.checkpoint import load_notes
+    from sac_ros.training.checkpoint import config_of, load_notes
     from sac_ros.training.result import export_chosen
     from sac_ros.training.trainer import Trainer
 
     notes = load_notes(options.run_dir / 'checkpoint.npz')
-    config = build(TrainConfig, notes['config'])
+    config = config_of(notes)
     trainer = Trainer(dataclasses.replace(config, run_dir=str(options.run_dir), compile=False))
     name, parity = export_chosen(trainer)
     print(f'{trainer.policy_path} is the {name} policy')

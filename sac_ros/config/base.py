@@ -31,10 +31,37 @@ def config_field(
     )
 
 
-class Config:
+class ConfigType(type):
+    """Constructor of configurations: a preset's values stand in for what is not given."""
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        """Make a configuration.
+
+        A group that is given as an object replaces the preset's values for this group.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        known = {**dict(zip(names, args, strict=False)), **given}
+        inside: dict[str, dict[str, Any]] = {}
+        values: dict[str, Any] = {}
+        for name, value in cls.presets.get(known.get('preset', ''), {}).items():  # type: ignore[attr-defined]
+            group, dot, rest = name.partition('.')
+            if group in known:
+                continue
+            if dot:
+                inside.setdefault(group, {})[rest] = value
+            else:
+                values[name] = value
+        if inside:
+            types = get_type_hints(cls)
+            values |= {name: types[name](**fields) for name, fields in inside.items()}
+        return super().__call__(*args, **given, **values)
+
+
+class Config(metaclass=ConfigType):
     """A frozen dataclass of settings that refuses values outside their range."""
 
-    # Values by dotted name that the word in the setting `preset` stands for.
+    # Values by dotted name that the word in the field `preset` stands for. What is given, be it
+    # the default, replaces them.
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # Current name by earlier name of a field. Earlier names are accepted for one release.
     renamed: ClassVar[Mapping[str, str]] = {}
@@ -100,9 +127,19 @@ def warn_renamed(old: str, new: str) -> None:
     logger.warning('%s is deprecated and will be removed: use %s', old, new)
 
 
-def preset_of(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the given `preset` stands for, by dotted names."""
-    return cls.presets.get(values.get('preset', ''), {})  # type: ignore[no-any-return]
+def preset_values(cls: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the presets, also of groups, that are given; by dotted names."""
+    found = dict(cls.presets.get(values.get('preset', ''), {}))
+    for name, kind in get_type_hints(cls).items():
+        if isinstance(kind, type) and issubclass(kind, Config):
+            inside = preset_values(kind, _group({**found, **values}, name))
+            found = {**{f'{name}.{k}': v for k, v in inside.items()}, **found}
+    return found
+
+
+def _group(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    prefix = f'{name}.'
+    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
 
 
 def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
@@ -112,7 +149,7 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
         ConfigError: a name is unknown or a value is outside its range.
     """
     values = {current_name(cls, name): value for name, value in values.items()}
-    values = {**preset_of(cls, values), **values}
+    values = {**preset_values(cls, values), **values}
     known = {s.name for s in settings(cls)}
     for name in values:
         if name not in known:
@@ -121,9 +158,7 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         if issubclass(types[field.name], Config):
-            prefix = field.name + '.'
-            inside = {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
-            arguments[field.name] = build(types[field.name], inside)
+            arguments[field.name] = build(types[field.name], _group(values, field.name))
         elif field.name in values:
             arguments[field.name] = values[field.name]
     return cls(**arguments)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from sac_ros.config.base import Config, config_field
 from sac_ros.errors import ConfigError
+from sac_ros.spec import PolicySpec
 
 ARM_ENV = 'arm-reach'  # the setting `env` of a simulated arm
 LAUNCH_ARGUMENTS = {  # of the launch files, by the setting that they stand for
@@ -114,9 +115,22 @@ class RandomizationConfig(Config):
     """Domain-randomization ranges, resampled every episode."""
 
     renamed: ClassVar[Mapping[str, str]] = {'dropped': 'command_loss_probability'}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        'none': {},
+        'sim2real': {
+            'action_latency': 0.5,
+            'observation_delay': 0.5,
+            'position_noise': 0.001,
+            'velocity_noise': 0.02,
+            'torque_error': 0.1,
+            'friction_error': 0.3,
+            'payload': 0.1,
+            'command_loss_probability': 0.01,
+        },
+    }
     preset: str = config_field(
-        'none', 'start from these values; those above zero given here replace them',
-        choices=('none', 'sim2real'),
+        'none', 'start from these values; those given here replace them, 0 switches one off',
+        choices=tuple(presets),
     )  # fmt: skip
     action_latency: float = config_field(0.0, 'longest delay of commands [control periods]', 0, 10)
     observation_delay: float = config_field(
@@ -131,35 +145,10 @@ class RandomizationConfig(Config):
     payload: float = config_field(0.0, 'heaviest unknown mass at the tip [kg]', 0, 100)
     command_loss_probability: float = config_field(0.0, 'share of commands that get lost', 0, 0.99)
 
-    def resolved(self) -> RandomizationConfig:
-        """Return the values of the preset, those given here in their place."""
-        base = PRESETS[self.preset]
-        given = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name != 'preset' and getattr(self, field.name) != field.default
-        }
-        return dataclasses.replace(base, **given)
-
     @property
     def enabled(self) -> bool:
         """Whether any range is not zero."""
-        return self.resolved() != RandomizationConfig()
-
-
-PRESETS = {
-    'none': RandomizationConfig(),
-    'sim2real': RandomizationConfig(
-        action_latency=0.5,
-        observation_delay=0.5,
-        position_noise=0.001,
-        velocity_noise=0.02,
-        torque_error=0.1,
-        friction_error=0.3,
-        payload=0.1,
-        command_loss_probability=0.01,
-    ),
-}
+        return dataclasses.replace(self, preset='none') != RandomizationConfig()
 
 
 @dataclass(frozen=True)
@@ -204,9 +193,6 @@ class ControllerConfig(Config):
     stiffness: float = config_field(200.0, 'impedance: force per distance [N/m]', 0, 1e5)
 
 
-ATOMS = 51  # as in C51
-
-
 @dataclass(frozen=True)
 class SACConfig(Config):
     """Soft Actor-Critic, with the names of the field; the defaults suit an arm at 50 Hz."""
@@ -217,9 +203,8 @@ class SACConfig(Config):
         1e-3, 'step size of Adam for actor, critics, temperature', 0, 1
     )
     adam_beta1: float = config_field(
-        -1.0, "Adam's memory of the gradient; -1 for 0.5 with normalization batch, else 0.9",
-        -1, 0.999,
-    )  # fmt: skip
+        0.5, "Adam's memory of the gradient with normalization batch; 0.9 with another", 0, 0.999
+    )
     gamma: float = config_field(0.98, 'discount per action', 0, 0.99999)
     tau: float = config_field(
         0.005, 'share of the critic that enters its target per update', 1e-6, 1
@@ -230,13 +215,15 @@ class SACConfig(Config):
         0, 'the target is the minimum of this many drawn at random (REDQ: 2 of 10); 0 for all',
         0, 16,
     )  # fmt: skip
-    n_atoms: int = config_field(
-        -1, 'returns that critics give probabilities to, by cross-entropy (C51: 51); 0 for values '
-        'by squared error; -1 for 0 with hindsight and 51 without', -1, 1001,
+    critic_loss: str = config_field(
+        'auto', 'squared error of values, or categorical: cross-entropy of probabilities of '
+        'returns (C51); auto for squared where the goal is a point, categorical elsewhere',
+        choices=('auto', 'squared', 'categorical'),
     )  # fmt: skip
+    n_atoms: int = config_field(51, 'returns of categorical critics', 2, 1001)
     normalization: str = config_field(
         'auto', 'of hidden layers: layer, critics only (DroQ), or batch, without target (CrossQ); '
-        'auto for layer with hindsight or dropout and batch without',
+        'auto for layer where the goal is a point or with dropout, batch elsewhere',
         choices=('auto', 'none', 'layer', 'batch'),
     )  # fmt: skip
     dropout: float = config_field(
@@ -259,9 +246,6 @@ class SACConfig(Config):
         'white', 'noise of actions in training: white, pink (Eberhard 2023), gsde (Raffin 2021)',
         choices=('white', 'pink', 'gsde'),
     )  # fmt: skip
-    caps_temporal: float = config_field(0.0, 'penalty on jumps of the mean action in time', 0, 100)
-    caps_spatial: float = config_field(0.0, 'penalty on jumps of it between like states', 0, 100)
-    caps_sigma: float = config_field(0.05, 'how far such states lie apart, in features', 0, 10)
     bf16: bool = config_field(
         True,
         'round the factors of matrix products of the compiled update to bfloat16, where the '
@@ -273,23 +257,30 @@ class SACConfig(Config):
         """Whether the target takes a random subset of the critics."""
         return 0 < self.target_critics < self.n_critics
 
-    def resolved(self, hindsight: bool) -> SACConfig:
-        """Return it with n_atoms, normalization and adam_beta1 chosen where that was left open."""
-        normalization, n_atoms, beta1 = self.normalization, self.n_atoms, self.adam_beta1
+    @property
+    def atoms(self) -> int:
+        """Outputs of a critic that are atoms, 0 for values; once `critic_loss` is decided."""
+        assert self.critic_loss != 'auto'
+        return self.n_atoms if self.critic_loss == 'categorical' else 0
+
+    def for_spec(self, spec: PolicySpec) -> SACConfig:
+        """Return the settings with `auto` decided for a task.
+
+        Args:
+            spec: observation fields and joints of the task. Where the goal is a point, hindsight
+                applies.
+        """
+        fields = {field.name for field in spec.observation}
+        point = 'goal' in fields and 'goal_orientation' not in fields
+        normalization, critic_loss = self.normalization, self.critic_loss
         if normalization == 'auto':
-            normalization = 'layer' if hindsight or self.dropout else 'batch'
-        if n_atoms < 0:
-            n_atoms = 0 if hindsight else ATOMS
-        if beta1 < 0:
-            beta1 = 0.5 if normalization == 'batch' else 0.9
-        return dataclasses.replace(
-            self, normalization=normalization, n_atoms=n_atoms, adam_beta1=beta1
-        )
+            normalization = 'layer' if point or self.dropout else 'batch'
+        if critic_loss == 'auto':
+            critic_loss = 'squared' if point else 'categorical'
+        return dataclasses.replace(self, normalization=normalization, critic_loss=critic_loss)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_atoms == 1:
-            raise ConfigError('n_atoms must be -1, 0 or at least 2: one atom holds one value')
         if self.dropout and self.normalization == 'batch':
             raise ConfigError(
                 'dropout and batch normalization exclude each other; '
@@ -322,7 +313,7 @@ class TrainConfig(Config):
             'sac.initial_alpha': 1.0,
             'sac.policy_delay': 1,
             'sac.n_step': 1,
-            'sac.n_atoms': 0,
+            'sac.critic_loss': 'squared',
             'sac.normalization': 'none',
             'sac.normalize_observation': False,
             'sac.target_entropy_scale': 1.0,

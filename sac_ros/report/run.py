@@ -11,18 +11,16 @@ from typing import Any, NamedTuple, TypeVar
 import gymnasium
 import torch
 
-from sac_ros.config.base import build
 from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.errors import CheckpointError, ConfigError, SacRosError
 from sac_ros.filesystem import read_json_lines
 from sac_ros.replay import ReplayReader
 from sac_ros.sac.base_controller import make_controller
-from sac_ros.sac.hindsight import Hindsight
 from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import LearnerState
 from sac_ros.spec import PolicySpec
-from sac_ros.training.checkpoint import load_checkpoint, load_notes
+from sac_ros.training.checkpoint import config_of, load_checkpoint, load_notes
 from sac_ros.training.tensorboard import Scalars, read_scalars
 
 Read = TypeVar('Read')
@@ -98,18 +96,13 @@ def _read_learner(run: Run, name: str) -> None:
     if notes is None:
         return
     run.notes = run.notes or notes
-    config = _optional(run, name, lambda: _config(notes))
+    config = _optional(run, name, lambda: config_of(notes))
     if config is None:
         return
     run.config = run.config or config
     run.learner = _optional(run, name, lambda: load_learner(config, path))
     if run.learner is not None:
         run.learner_file, run.step = name, int(notes.get('step', 0))
-
-
-def _config(notes: dict[str, Any]) -> TrainConfig:
-    config: TrainConfig = build(TrainConfig, notes.get('config', {}))
-    return config
 
 
 def load_learner(config: TrainConfig, path: Path) -> Learner:
@@ -120,9 +113,7 @@ def load_learner(config: TrainConfig, path: Path) -> Learner:
     """
     torch.set_num_threads(1)  # two threads collapse when another process wants a core
     env, spec, chain = make_env_bundle(config)
-    hindsight = Hindsight.for_task(getattr(env, 'task', None), spec, chain, config.her_fraction)
-    sac_config = config.sac.resolved(hindsight=hindsight is not None)
-    sac = SAC(spec, chain, sac_config, make_controller(spec, chain, config.controller))
+    sac = SAC(spec, chain, config.sac, make_controller(spec, chain, config.controller))
     state, notes = load_checkpoint(path, sac.initialize(config.seed))
     found = PolicySpec.from_json(notes.get('spec', ''))
     spec.require_equal(found, 'the environment', f'checkpoint {path}')

@@ -10,7 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
-from sac_ros.config.base import Config, Setting, build, preset_of, settings, warn_renamed
+from sac_ros.config.base import Config, Setting, build, preset_values, settings, warn_renamed
 from sac_ros.errors import ConfigError
 
 INT64 = 2**63 - 1
@@ -27,7 +27,7 @@ def declare(node: Node, cls: type[C]) -> C:
     """
     values: dict[str, Any] = {}
     for setting in settings(cls):
-        default = preset_of(cls, values).get(setting.name, setting.default)
+        default = preset_values(cls, values).get(setting.name, setting.default)
         try:
             for old in sorted(undeclared(node).intersection(setting.earlier)):
                 warn_renamed(old, setting.name)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-BETA2, EPSILON = 0.999, 1e-8
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 Parameters = dict[str, Tensor]
 
@@ -35,7 +35,7 @@ def adam_step(
     gradient: Parameters,
     state: AdamState,
     learning_rate: float,
-    beta1: float = 0.9,
+    beta1: float = BETA1,
 ) -> tuple[Parameters, AdamState]:
     """Take one step of algorithm 1 against the gradient; nothing is changed in place."""
     steps = state.steps + 1

@@ -83,9 +83,9 @@ class Critics(nn.Module):
         super().__init__()
         n, hidden = config.n_critics, config.hidden
         self.dropout = config.dropout
-        sizes = (n_features + n_action, hidden, hidden, config.n_atoms or 1)
-        self.n_atoms = config.n_atoms
-        if config.n_atoms:
+        sizes = (n_features + n_action, hidden, hidden, config.atoms or 1)
+        self.n_atoms = config.atoms
+        if config.atoms:
             for name in ('low', 'high', 'bonus'):
                 self.register_buffer(name, torch.zeros(()))
         self.layer_norms, self.batch_norms = nn.ModuleList(), nn.ModuleList()

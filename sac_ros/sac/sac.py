@@ -15,7 +15,7 @@ from torch.func import functional_call, grad_and_value
 
 from sac_ros.config.training import SACConfig
 from sac_ros.sac import categorical
-from sac_ros.sac.adam import AdamState, Parameters, adam_state, adam_step
+from sac_ros.sac.adam import BETA1, AdamState, Parameters, adam_state, adam_step
 from sac_ros.sac.base_controller import Base, BaseController, entropy_weight, with_base
 from sac_ros.sac.features import Features, TipKinematics
 from sac_ros.sac.layers import Moments, Normalizer
@@ -36,7 +36,7 @@ class SAC:
         config: SACConfig,
         controller: BaseController | None = None,
     ) -> None:
-        config = config.resolved(hindsight=True)
+        config = config.for_spec(spec)
         self.spec, self.chain, self.config = spec, chain, config
         self.features, self.controller = Features(spec, chain), controller
         self.target_entropy = -config.target_entropy_scale * spec.n_action
@@ -80,15 +80,13 @@ class SAC:
         # Laid out by action, so that the compiler has whole vectors for exponentials of actions.
         shape = (2, self.spec.n_action, config.batch_size)
         next_action, action = torch.randn(shape, generator=draw).mT
-        chosen = uniform = nearby = None
+        chosen = uniform = None
         if config.subset:
             chosen = torch.randperm(config.n_critics, generator=draw)[: config.target_critics]
         if config.dropout:
             sizes = (3, 2, config.n_critics, config.batch_size + config.hidden)
             uniform = torch.rand(sizes, generator=draw)
-        if config.caps_spatial:
-            nearby = torch.randn((config.batch_size, self.features.size), generator=draw)
-        return Noise(next_action, action, chosen, uniform, nearby)
+        return Noise(next_action, action, chosen, uniform)
 
     def update(
         self,
@@ -198,7 +196,7 @@ class SAC:
         masks = (None, None) if noise.uniform is None else noise.uniform[:2]
         alpha = state.temperature['log_alpha'].exp()
         running: Moments = state.running.critic
-        if self.config.n_atoms:
+        if self.config.atoms:
             bonus = -alpha * step.next_log_prob.mean()
             running = running | categorical.expand_support(
                 running, step.reward, step.discount, bonus
@@ -221,7 +219,7 @@ class SAC:
             )
         if noise.chosen is not None:
             later = later[noise.chosen]
-        if self.config.n_atoms:
+        if self.config.atoms:
             q = categorical.expectation(now, running)
             return self.categorical_loss(now, later, step, alpha, running), (q, running)
         y = self.soft_target(later, step, alpha)
@@ -277,15 +275,6 @@ class SAC:
         weight = entropy_weight(step.base, log_prob)
         loss = (alpha * weight * log_prob - value).mean()
         entropy = -(weight * log_prob).mean() / weight.mean().clamp(min=1e-6)
-        # Smooth in time and in space: Mysore et al., 2021, "Regularizing Action Policies for
-        # Smooth Control" (CAPS), equations 2 and 3.
-        if self.config.caps_temporal:
-            following, _ = functional_call(self._actor, acting, (step.next_features,))
-            loss = loss + self.config.caps_temporal * _distance(mean, following)
-        if noise.nearby is not None:
-            moved = step.features + self.config.caps_sigma * noise.nearby
-            beside, _ = functional_call(self._actor, acting, (moved,))
-            loss = loss + self.config.caps_spatial * _distance(mean, beside)
         return loss, (entropy, moments)
 
     def temperature_loss(self, temperature: Parameters, entropy: Tensor) -> Tensor:
@@ -395,7 +384,7 @@ class SAC:
         uniform: Tensor | None = None,
     ) -> Tensor:
         q = self._outputs(critic, features, action, uniform)
-        return categorical.expectation(q, critic[1]) if self.config.n_atoms else q
+        return categorical.expectation(q, critic[1]) if self.config.atoms else q
 
     def _outputs(
         self,
@@ -412,8 +401,5 @@ class SAC:
         self, parameters: Parameters, gradient: Parameters, state: AdamState
     ) -> tuple[Parameters, AdamState]:
         config = self.config
-        return adam_step(parameters, gradient, state, config.learning_rate, config.adam_beta1)
-
-
-def _distance(mean: Tensor, other: Tensor) -> Tensor:
-    return (torch.tanh(mean) - torch.tanh(other)).square().sum(dim=-1).mean()
+        beta1 = config.adam_beta1 if config.normalization == 'batch' else BETA1
+        return adam_step(parameters, gradient, state, config.learning_rate, beta1)

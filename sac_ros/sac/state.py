@@ -41,7 +41,6 @@ class Noise(NamedTuple):
     action: Tensor  # standard normal (B, n_act)
     chosen: Tensor | None = None  # indices of the critics of the target (target_critics,)
     uniform: Tensor | None = None  # for dropout in [0, 1), (3, 2, n_critics, B + hidden)
-    nearby: Tensor | None = None  # standard normal (B, n_features)
 
     def to(self, device: str) -> Noise:
         """Return it on another device."""

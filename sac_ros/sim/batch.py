@@ -175,7 +175,7 @@ class BatchArm:
             self._states[at, 1, numbers] = self._qvel[arms][:, self._velocity]
 
     def _longest_delay(self, randomization: RandomizationConfig) -> int:
-        worse, period = randomization.resolved(), self.arm.config.control_period
+        worse, period = randomization, self.arm.config.control_period
         longest = max(worse.action_latency, worse.observation_delay) * period
         return int(np.ceil(longest / self._timestep)) + 1
 

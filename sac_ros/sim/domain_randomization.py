@@ -39,7 +39,7 @@ class RandomizedArm(SimArm):
     ) -> None:
         """Compile the robot; raises ModelError where its file cannot be used."""
         super().__init__(config, robot)
-        self.randomization = randomization.resolved()
+        self.randomization = randomization
         self._rng = np.random.default_rng(0)
         self._nominal = _Nominal(self.model)
         self._strength = np.ones(len(self._limit))

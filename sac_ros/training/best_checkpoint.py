@@ -12,7 +12,7 @@ from sac_ros.errors import CheckpointError
 from sac_ros.sac.state import LearnerState
 from sac_ros.spec import PolicySpec
 from sac_ros.training.acceptance_figures import PassFigures
-from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint
+from sac_ros.training.checkpoint import config_of, load_checkpoint, load_notes, save_checkpoint
 
 # Settings that decide whether two evaluations can be compared and their learners loaded.
 COMPARED = (
@@ -72,9 +72,9 @@ class BestCheckpoint:
 
     def _read(self, notes: dict[str, Any]) -> None:
         try:
-            same = notes['spec'] == self._spec and _compared(notes['config']) == _compared(
-                self._config
-            )
+            same = notes['spec'] == self._spec and _compared(
+                flatten(config_of(notes))
+            ) == _compared(self._config)
             if same:
                 self.step, self._rank = int(notes['step']), tuple(map(float, notes['rank']))
         except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sac_ros.config.base import build, current_name
+from sac_ros.config.training import TrainConfig
 from sac_ros.errors import CheckpointError
 from sac_ros.filesystem import write_atomically
 from sac_ros.sac.state import LearnerState
@@ -77,8 +79,8 @@ def load_checkpoint(path: Path, like: LearnerState) -> tuple[LearnerState, dict[
             shape = 'nothing' if found is None else str(found.shape)
             raise CheckpointError(
                 f'{path}: {name} should have shape {tuple(value.shape)}, the file has {shape}; '
-                f'give the sac.hidden, sac.normalization, sac.n_atoms that this run began with, '
-                f'or another --run_dir'
+                f'give the sac.hidden, sac.normalization and sac.critic_loss that this run began '
+                f'with, or another --run_dir'
             )
         tensor = torch.from_numpy(found)
         if tensor.dtype != value.dtype:
@@ -87,6 +89,43 @@ def load_checkpoint(path: Path, like: LearnerState) -> tuple[LearnerState, dict[
             )
         flat[name] = tensor.to(value)
     return _unflatten(like, flat), notes
+
+
+def config_of(notes: Mapping[str, Any]) -> TrainConfig:
+    """Return the settings of a run from the notes of its checkpoint.
+
+    Raises:
+        ConfigError: a setting is unknown or outside its range.
+    """
+    values = {
+        current_name(TrainConfig, name): value for name, value in notes.get('config', {}).items()
+    }
+    if 'sac.critic_loss' not in values:
+        values = _translated(values)
+    config: TrainConfig = build(TrainConfig, values)
+    return config
+
+
+def _translated(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of an earlier version in terms of this one.
+
+    In these -1 and auto stood for a choice by hindsight, and with a preset 0 for its value.
+    """
+    values = {k: v for k, v in values.items() if not k.startswith('sac.caps_')}
+    if values.get('randomization.preset', 'none') != 'none':
+        group = 'randomization.'
+        values = {k: v for k, v in values.items() if v != 0 or not k.startswith(group)}
+    if values.get('sac.adam_beta1', -1) < 0:
+        values.pop('sac.adam_beta1', None)
+    atoms = values.pop('sac.n_atoms', -1)
+    without_hindsight = values.get('her_fraction') == 0
+    if atoms > 0:
+        values |= {'sac.critic_loss': 'categorical', 'sac.n_atoms': atoms}
+    elif atoms == 0 or without_hindsight:
+        values['sac.critic_loss'] = 'categorical' if atoms else 'squared'
+    if without_hindsight and values.get('sac.normalization') == 'auto':
+        values['sac.normalization'] = 'layer' if values.get('sac.dropout') else 'batch'
+    return values
 
 
 def count_from(notes: Mapping[str, Any], name: str) -> int:

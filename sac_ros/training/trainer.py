@@ -94,7 +94,7 @@ class Trainer:
         sac = SAC(
             self.spec,
             chain,
-            config.sac.resolved(hindsight=hindsight is not None),
+            config.sac,
             make_controller(self.spec, chain, config.controller),
         )
         self.learner = Learner(sac, config, hindsight)

@@ -37,8 +37,8 @@ def noise(sac, seed=0):
 
 
 PLAIN = SACConfig(
-    hidden=16, batch_size=64, normalization='none', normalize_observation=False, n_atoms=0,
-    actor_ema_rate=1.0,
+    hidden=16, batch_size=64, normalization='none', normalize_observation=False,
+    critic_loss='squared', actor_ema_rate=1.0,
 )  # fmt: skip
 
 

@@ -59,6 +59,10 @@ def test_defaults_and_given_values(make_node):
 def test_a_preset_moves_the_defaults_and_what_is_given_stays(make_node):
     wanted = build(TrainConfig, {'preset': 'sac', 'sac.gamma': 0.9})
     assert declare(make_node(preset='sac', sac__gamma=0.9), TrainConfig) == wanted
+    given = {'randomization__preset': 'sim2real', 'randomization__payload': 0.0}
+    wanted = build(TrainConfig, {name.replace('__', '.'): v for name, v in given.items()})
+    assert declare(make_node(**given), TrainConfig) == wanted
+    assert wanted.randomization.torque_error > wanted.randomization.payload == 0
 
 
 def test_descriptors_hold_text_and_range(make_node):

@@ -18,7 +18,7 @@ def bounds_of(low, high, bonus=0.0):
 
 
 BOUNDS = bounds_of(-2.0, 4.0)
-ATOMS = dataclasses.replace(PLAIN, n_atoms=61)
+ATOMS = dataclasses.replace(PLAIN, critic_loss='categorical', n_atoms=61)
 
 
 def some(n=7, rows=50):
@@ -123,7 +123,8 @@ def test_critics_learn_how_returns_are_spread():
 
 
 def test_the_compiled_update_is_the_eager_one():
-    sac = SAC(problem(), None, dataclasses.replace(SMALL, n_atoms=51, normalization='layer'))
+    config = dataclasses.replace(SMALL, critic_loss='categorical', normalization='layer')
+    sac = SAC(problem(), None, config)
     eager, fast = sac.initialize(0), sac.initialize(0)
     update = Compiler()(sac.update)
     for i in range(3):

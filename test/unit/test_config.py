@@ -4,10 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from policy_files import pose_spec, reach_spec
 
 from sac_ros.config.base import build, flatten, settings
-from sac_ros.config.training import ArmConfig, SACConfig, TrainConfig
+from sac_ros.config.training import ArmConfig, RandomizationConfig, SACConfig, TrainConfig
 from sac_ros.errors import ConfigError
+from sac_ros.spec import PolicySpec
+from sac_ros.training.checkpoint import config_of
 
 
 def test_the_default_preset_is_the_defaults():
@@ -23,18 +26,58 @@ def test_sac_is_the_algorithm_with_the_usual_values():
 
 
 @pytest.mark.parametrize(
-    ('hindsight', 'given', 'wanted'),
+    ('spec', 'given', 'wanted'),
     [
-        (True, {}, ('layer', 0, 0.9)),
-        (False, {}, ('batch', 51, 0.5)),
-        (False, {'dropout': 0.01}, ('layer', 51, 0.9)),
-        (True, {'normalization': 'batch'}, ('batch', 0, 0.5)),
-        (False, {'normalization': 'none', 'n_atoms': 7, 'adam_beta1': 0.0}, ('none', 7, 0.0)),
+        (reach_spec(), {}, ('layer', 0)),
+        (pose_spec(), {}, ('batch', 51)),  # hindsight has no reward for other orientations
+        (PolicySpec.of_sizes(3, 1), {}, ('batch', 51)),
+        (PolicySpec.of_sizes(3, 1), {'dropout': 0.01}, ('layer', 51)),
+        (reach_spec(), {'normalization': 'batch', 'n_atoms': 7}, ('batch', 0)),
+        (reach_spec(), {'critic_loss': 'categorical', 'n_atoms': 7}, ('layer', 7)),
+        (PolicySpec.of_sizes(3, 1), {'critic_loss': 'squared'}, ('batch', 0)),
     ],
 )
-def test_what_is_left_open_depends_on_hindsight(hindsight, given, wanted):
-    config = SACConfig(**given).resolved(hindsight)
-    assert (config.normalization, config.n_atoms, config.adam_beta1) == wanted
+def test_auto_is_decided_by_the_task(spec, given, wanted):
+    config = SACConfig(**given).for_spec(spec)
+    assert (config.normalization, config.atoms) == wanted
+
+
+def test_presets_work_alike_in_python_and_by_names():
+    assert TrainConfig(preset='sac') == build(TrainConfig, {'preset': 'sac'})
+    given = {'randomization.preset': 'sim2real', 'randomization.payload': 0.0}
+    by_name = build(TrainConfig, given)
+    assert by_name.randomization == RandomizationConfig(preset='sim2real', payload=0.0)
+    assert (by_name.randomization.payload, by_name.randomization.torque_error) == (0.0, 0.1)
+    assert TrainConfig(preset='sac', sac=SACConfig(gamma=0.9)).sac == SACConfig(gamma=0.9)
+
+
+def test_a_preset_that_is_switched_off_is_no_randomization():
+    off = dict.fromkeys(RandomizationConfig.presets['sim2real'], 0.0)
+    assert RandomizationConfig(preset='sim2real').enabled
+    assert not RandomizationConfig(preset='sim2real', **off).enabled
+
+
+EARLIER = {'sac.n_atoms': -1, 'sac.adam_beta1': -1.0, 'sac.normalization': 'auto'}
+
+
+@pytest.mark.parametrize(
+    ('values', 'wanted'),
+    [
+        ({'sac.caps_sigma': 0.05, 'env': 'Pendulum-v1'}, {'env': 'Pendulum-v1'}),
+        ({'sac.n_atoms': 0}, {'sac.critic_loss': 'squared'}),
+        ({'sac.n_atoms': 7}, {'sac.critic_loss': 'categorical', 'sac.n_atoms': 7}),
+        (
+            {'hindsight': 0.0},
+            {'her_fraction': 0.0, 'sac.normalization': 'batch', 'sac.critic_loss': 'categorical'},
+        ),
+        (
+            {'realism.preset': 'sim2real', 'realism.payload': 0.0, 'realism.torque_error': 0.2},
+            {'randomization.preset': 'sim2real', 'randomization.torque_error': 0.2},
+        ),
+    ],
+)
+def test_settings_of_earlier_checkpoints_keep_their_meaning(values, wanted):
+    assert config_of({'config': EARLIER | values}) == build(TrainConfig, wanted)
 
 
 def test_a_given_default_still_replaces_the_value_of_a_preset():
@@ -62,7 +105,7 @@ def test_presets_name_settings_that_exist():
         ({'preset': 'slow'}, r"'slow'.*fast, sac"),
         ({'sac.gama': 0.9}, r"unknown setting 'sac.gama'"),
         ({'sac.dropout': 0.1, 'sac.normalization': 'batch'}, 'set normalization to layer or none'),
-        ({'sac.n_atoms': 1}, 'at least 2'),
+        ({'sac.n_atoms': 1}, r'n_atoms is 1.*\[2, '),
         ({'her_fraction': 2.0}, r'her_fraction.*\[0, 1\]'),
     ],
 )

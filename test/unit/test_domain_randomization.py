@@ -24,7 +24,7 @@ def test_nothing_is_worse_by_default():
 
 
 def test_a_preset_gives_way_to_what_is_given():
-    config = RandomizationConfig(preset='sim2real', payload=1.5).resolved()
+    config = RandomizationConfig(preset='sim2real', payload=1.5)
     assert config.payload == 1.5
     assert config.torque_error == 0.1
 

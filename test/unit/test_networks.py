@@ -95,7 +95,7 @@ def test_log_probability_equals_torchs_own_far_into_the_tails():
 
 
 def critics(normalization, n=3, **settings):
-    values = {'n_critics': n, 'hidden': 8, 'n_atoms': 0}
+    values = {'n_critics': n, 'hidden': 8, 'critic_loss': 'squared'}
     values['normalization'] = normalization
     return Critics(4, 2, SACConfig(**(values | settings)))
 

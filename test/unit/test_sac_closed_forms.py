@@ -15,7 +15,7 @@ from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import CriticInputs, Noise
 from sac_ros.spec import ObservationField, PolicySpec, Transition
 
-PLAIN = SACConfig(normalization='none', normalize_observation=False, n_atoms=0)
+PLAIN = SACConfig(normalization='none', normalize_observation=False, critic_loss='squared')
 ACTIONS = np.linspace(-1, 1, 20_003)[1:-1]  # the open interval, for numerical integration
 
 
@@ -138,7 +138,7 @@ OPTIONS = {
     'batch': {'normalization': 'batch', 'learning_rate': 2e-3, 'adam_beta1': 0.9},
     'subset': {'n_critics': 4, 'target_critics': 2},
     'normalize': {'normalize_observation': True},
-    'atoms': {'n_atoms': 101},
+    'atoms': {'critic_loss': 'categorical', 'n_atoms': 101},
     'dropout': {'dropout': 0.01, 'normalization': 'layer'},
 }
 

@@ -18,6 +18,7 @@ from tensors import leaves, same
 from sac_ros.config.base import flatten
 from sac_ros.config.training import SACConfig, TaskConfig
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
+from sac_ros.sac.sac import SAC
 from sac_ros.spec import Transition
 from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.training.open_episode import retrace
@@ -199,12 +200,12 @@ def test_the_given_share_of_episodes_continues_the_last_one(tmp_path, share, exp
     assert len(np.unique(split.observation[:, goals], axis=0)) == 20
 
 
-@pytest.mark.parametrize(('given', 'hindsight', 'atoms'), [(-1, 0, 51), (-1, 0.6, 0), (7, 0.6, 7)])
-def test_critics_have_atoms_where_there_is_no_hindsight(tmp_path, given, hindsight, atoms):
-    sac = dataclasses.replace(HIDDEN, n_atoms=given)
-    trainer = Trainer(config(tmp_path, sac=sac, her_fraction=hindsight))
-    assert trainer.sac.config.n_atoms == atoms
-    assert trainer.state.critic['weights.2'].shape == (2, 8, atoms or 1)
+@pytest.mark.parametrize(('env', 'atoms'), [('arm-reach', 0), ('Pendulum-v1', 51)])
+def test_the_default_algorithm_is_that_of_sac_alone(tmp_path, env, atoms):
+    trainer = Trainer(config(tmp_path, env=env, sac=SACConfig()))
+    alone = SAC(trainer.spec, trainer.sac.chain, SACConfig())
+    assert trainer.sac.config == alone.config
+    assert trainer.sac.config.atoms == atoms
 
 
 def test_two_updates_per_step(tmp_path):
@@ -218,8 +219,8 @@ OPTIONS = [
     {'normalization': 'layer', 'dropout': 0.1},
     {'normalization': 'batch', 'policy_delay': 3, 'adam_beta1': 0.5},
     {'n_critics': 4, 'target_critics': 2, 'normalize_observation': True},
-    {'exploration': 'pink', 'caps_temporal': 0.1, 'caps_spatial': 0.1},
-    {'exploration': 'gsde', 'bf16': True, 'n_atoms': 51},
+    {'exploration': 'pink'},
+    {'exploration': 'gsde', 'bf16': True, 'critic_loss': 'categorical'},
 ]
 QUICK = (2, 5)  # the others belong to `make test-long`
 
