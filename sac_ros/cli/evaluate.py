@@ -41,7 +41,7 @@ def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: 
         'evaluate',
         help='measure an exported policy in simulation',
         description='Run an exported policy with ONNX Runtime, from rest and from goal to goal, '
-        'and print figures and verdict. Where the policy lies in its run directory, the settings '
+        'and print figures and verdict. For a policy in its run directory, the settings '
         'of the run apply; options replace them. Exit status: 0 accepted, 1 not accepted, '
         '2 bad input; without an arm there is no verdict and the status is 0.',
         formatter_class=form,
@@ -55,9 +55,9 @@ def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: 
         'with POLICY, on the episodes of its run',
     )  # fmt: skip
     evaluate.add_argument(
-        '--episodes', type=int, default=100, help='how many in each pass (default: 100)'
+        '--episodes', type=int, default=100, help='episodes per pass (default: 100)'
     )
-    evaluate.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
+    evaluate.add_argument('--json', type=Path, metavar='FILE', help='file for the figures')
     evaluate.add_argument(
         '--env', default=argparse.SUPPRESS,
         help='arm-reach, or the id of a Gymnasium environment (default: arm-reach)',
@@ -66,7 +66,10 @@ def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: 
         '--env_args', default=argparse.SUPPRESS, help='arguments of a Gymnasium environment'
     )
     evaluate.add_argument(
-        '--episode_steps', type=int, default=argparse.SUPPRESS, help='actions per episode at most'
+        '--episode_steps',
+        type=int,
+        default=argparse.SUPPRESS,
+        help='maximum number of actions per episode',
     )
     add_settings(evaluate, ArmConfig, 'arm.')
     add_settings(evaluate, TaskConfig, 'task.')

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser(
         'train',
-        help='train a policy, or go on with a run that was stopped',
+        help='train a policy, or resume a run',
         description='Train until --steps, evaluate, export the policy. '
         'Ctrl-C saves at any moment; the same command resumes.',
         formatter_class=_Help,
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         '--async',
         dest='asynchronous',
         action='store_true',
-        help='collect and learn in two processes; a run may change between both ways',
+        help='collect and learn in two processes; a run may switch between both modes',
     )
     train.set_defaults(run=_train)
 

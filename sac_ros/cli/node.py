@@ -37,7 +37,7 @@ PROGRAMS = {
     ),
     'guard': NodeProgram(
         'sac_ros.ros.guard_node:GuardConfig',
-        'start the process that checks the torques of policy_node again',
+        'start the process that checks the torques of policy_node a second time',
         'Start effort_guard, which publishes the fallback when policy_node is killed or stopped. '
         'Start policy_node with --guard.',
     ),
@@ -87,11 +87,11 @@ def _add_options(
         )
     parser.add_argument(
         '--params-file', action='append', default=[], metavar='FILE',
-        help='YAML file with ROS parameters; options replace what it says; may be repeated',
+        help='YAML file with ROS parameters; options take precedence; may be repeated',
     )  # fmt: skip
     parser.add_argument(
         '--ros-args', nargs=argparse.REMAINDER, default=[],
-        help='everything after it goes to ROS unchanged, for example -r __ns:=/left',
+        help='all following arguments are passed to ROS, for example -r __ns:=/left',
     )  # fmt: skip
     add_settings(parser, _config(program))
 

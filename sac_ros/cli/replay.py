@@ -28,22 +28,24 @@ def add_replay_parser(subparsers: Subparsers) -> None:
     """Add `replay` and its commands; each sets `run`, which returns the exit status."""
     replay = subparsers.add_parser(
         'replay',
-        help='look into, verify, repair, merge, export and import recorded transitions',
-        description='Work with the transitions that runs keep on disk, e.g. runs/arm/replay.',
+        help='inspect, verify, repair, merge, export and import recorded transitions',
+        description='Process the transitions of runs on disk, for example runs/arm/replay.',
     )
     commands = replay.add_subparsers(required=True, metavar='COMMAND')
-    info = commands.add_parser('info', help='show what a replay directory holds')
+    info = commands.add_parser('info', help='show the contents of a replay directory')
     info.set_defaults(run=_info)
-    check = commands.add_parser('verify', help='check every record; exit status 1 if any is lost')
+    check = commands.add_parser('verify', help='check every record; exit status 1 if one is lost')
     check.set_defaults(run=_verify)
     mend = commands.add_parser('repair', help='cut a torn end and complete files cut short')
-    mend.add_argument('--yes', action='store_true', help='cut more records than a kill explains')
+    mend.add_argument('--yes', action='store_true', help='cut more records than a kill tears')
     mend.set_defaults(run=_repair)
     for parser in (info, check, mend):
         parser.add_argument('directory', type=Path, help='the replay directory')
-    join = commands.add_parser('merge', help='append replay directories to another')
-    join.add_argument('sources', type=Path, nargs='+', metavar='SOURCE', help='what to append')
-    join.add_argument('--into', type=Path, required=True, metavar='DIR', help='new, or there')
+    join = commands.add_parser('merge', help='append replay directories to another one')
+    join.add_argument(
+        'sources', type=Path, nargs='+', metavar='SOURCE', help='directories to append'
+    )
+    join.add_argument('--into', type=Path, required=True, metavar='DIR', help='new or existing')
     join.set_defaults(run=_merge)
     _add_exchange(commands)
 
@@ -51,28 +53,30 @@ def add_replay_parser(subparsers: Subparsers) -> None:
 def _add_exchange(commands: Subparsers) -> None:
     out = commands.add_parser('export', help='write a replay as a Minari dataset')
     out.add_argument('directory', type=Path, help='the replay directory')
-    out.add_argument('--minari', required=True, metavar='ID', help='e.g. arm/reach-v0')
+    out.add_argument('--minari', required=True, metavar='ID', help='for example arm/reach-v0')
     out.set_defaults(run=_export)
     take = commands.add_parser(
         'import',
         help='append a Minari dataset or a rosbag2 recording',
-        description='Append a Minari dataset, or what a rosbag2 recording of joint states, '
-        'commands and goals says about a task of reaching.',
+        description='Append a Minari dataset, or the transitions of a reaching task from a '
+        'rosbag2 recording of joint states, commands and goals.',
     )
-    take.add_argument('directory', type=Path, help='the replay directory, new or there')
+    take.add_argument('directory', type=Path, help='the replay directory, new or existing')
     what = take.add_mutually_exclusive_group(required=True)
     what.add_argument('--minari', metavar='ID', help='a local Minari dataset')
     what.add_argument('--mcap', type=Path, metavar='BAG', help='a rosbag2 directory')
-    take.add_argument('--spec', type=Path, help='spec.json of the robot, for other datasets')
+    take.add_argument('--spec', type=Path, help='spec.json of the robot, for foreign datasets')
     take.add_argument(
         '--source',
         choices=[source.name.lower() for source in DataSource],
         default='sim',
-        help='who acted, where a dataset does not say (default: sim)',
+        help='source of a dataset that has none (default: sim)',
     )
     take.add_argument('--model', default='', help='URDF or MJCF of the arm in the bag')
     take.add_argument('--tip', default='', help='body at the tip of that arm')
-    take.add_argument('--control-period', type=float, default=0.05, help='[s] (default: 0.05)')
+    take.add_argument(
+        '--control-period', type=float, default=0.05, help='control period [s] (default: 0.05)'
+    )
     take.add_argument('--state-topic', default='/joint_states')
     take.add_argument(
         '--command-topic', default='/forward_effort_controller/commands',
@@ -84,11 +88,11 @@ def _add_exchange(commands: Subparsers) -> None:
     )  # fmt: skip
     take.add_argument(
         '--goal', type=float, nargs='+', metavar='X',
-        help='x y z [m], for reach-pose with a quaternion x y z w, if none was recorded',
+        help='goal x y z [m], for reach-pose with a quaternion x y z w, if none was recorded',
     )  # fmt: skip
     take.add_argument(
         '--task', choices=('reach-point', 'reach-pose'), default='reach-point',
-        help='what the reward is for (default: reach-point)',
+        help='task of the reward (default: reach-point)',
     )  # fmt: skip
     take.set_defaults(run=_import)
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 REFUSED = 1
 REQUESTS = {
-    'enable': 'let the policy move the arm; refused until a goal has come',
-    'disable': 'take the torque of the policy away; the node commands the fallback',
-    'estop': 'stop at once; holds until reset. No substitute for a hardware stop',
+    'enable': 'let the policy move the arm; refused before the first goal',
+    'disable': 'stop the policy; the node commands the fallback',
+    'estop': 'stop at once, until reset; not a substitute for a hardware stop',
     'reset': 'leave FAULT or ESTOP; the arm moves only after another enable',
 }
 
@@ -38,7 +38,7 @@ def add_request_parsers(commands: Any) -> None:
     goal.add_argument('--frame', default='', help='frame of the goal (default: the base frame)')
     goal.set_defaults(run=_goal)
     status = _add(commands, 'status', 'print the state of the policy node', 'Print one line.')
-    status.add_argument('--follow', action='store_true', help='go on with each change, to Ctrl-C')
+    status.add_argument('--follow', action='store_true', help='print each change until Ctrl-C')
     status.set_defaults(run=_status)
 
 

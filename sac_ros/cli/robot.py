@@ -37,13 +37,13 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
     """
     inspect = commands.add_parser(
         'inspect-robot',
-        help='show what a URDF or MJCF file is as a robot, and draw it',
+        help='show a robot file as the loader understands it, and draw it',
         description='Print joints, limits and the chain to the tip of a URDF, .xacro or MJCF '
         'file as training would use it, and render a picture.',
     )
     inspect.add_argument('file', nargs='?', help='the robot file (default: --arm.model)')
     inspect.add_argument(
-        '--picture', type=Path, help='where the PNG goes (default: FILE.png here)'
+        '--picture', type=Path, help='PNG file (default: FILE.png in the working directory)'
     )
     add_settings(inspect, TrainConfig)
     for name in ('joints', 'tip', 'torque_limits', 'velocity_limits', 'xacro_args', 'table'):
@@ -53,14 +53,16 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
 
     watch = commands.add_parser(
         'watch',
-        help='see a policy at work, in a window or as a video',
+        help='show a policy in a window or as a video',
         description="Play a policy in MuJoCo's viewer where there is a screen; write a video "
-        'where there is none, or where --output asks for one.',
+        'where there is none, or with --output.',
     )
     watch.add_argument('policy', type=Path, help='the ONNX file, or directory of a run')
-    watch.add_argument('--episodes', type=int, default=3, help='how many (default: 3)')
+    watch.add_argument('--episodes', type=int, default=3, help='number of episodes (default: 3)')
     watch.add_argument(
-        '--output', type=Path, help='the video, .gif or .mp4 (default: a window if there is one)'
+        '--output',
+        type=Path,
+        help='video file, .gif or .mp4 (default: a window if possible)',
     )
     add_settings(watch, ArmConfig, 'arm.')
     add_settings(watch, TaskConfig, 'task.')

@@ -15,25 +15,25 @@ TURN = 2 * np.pi  # [rad]
 
 @dataclass(frozen=True)
 class JointStateConfig(Config):
-    """How joint states are read."""
+    """Checks of joint states."""
 
     differentiate: bool = config_field(
-        False, 'take velocities from positions, for drivers that report none or wrong ones'
+        False, 'estimate velocities from positions, for drivers without valid velocities'
     )
     filter_time: float = config_field(
-        0.01, 'time constant of the low-pass behind such velocities [s]', 0, 1
+        0.01, 'time constant of the low-pass filter of estimated velocities [s]', 0, 1
     )
     velocity_tolerance: float = config_field(
         0.5,
-        'difference between velocity and change of position that is a fault, over 0.1 s and as a '
-        'share of the velocity limit',
+        'difference between velocity and change of position over 0.1 s that is a fault, '
+        'as a share of the velocity limit',
         0.01,
         100,
     )
     max_lag: float = config_field(
         0.1,
-        'a fault when stamps fall behind the steady clock by more than this or the state timeout '
-        '[s]; 0 for a simulated clock',
+        'lag of stamps behind the steady clock that is a fault, at least the state '
+        'timeout [s]; 0 for a simulated clock',
         0,
         10,
     )

@@ -34,35 +34,39 @@ MAX_VELOCITY_FACTOR = (
 
 @dataclass(frozen=True)
 class SafetyConfig(Config):
-    """How much tighter than the policy's specification the guards are."""
+    """Guards; the policy's specification can only be tightened."""
 
-    torque_scale: float = config_field(1.0, 'share of the torque limit that may be used', 0, 1)
-    torque_rate: float = config_field(1000.0, 'largest change of a torque [N·m/s]', 1, 1e6)
-    velocity_scale: float = config_field(
-        1.0, 'share of the velocity limit that may be used', 0.01, 1
-    )
+    torque_scale: float = config_field(1.0, 'usable share of the torque limit', 0, 1)
+    torque_rate: float = config_field(1000.0, 'largest rate of change of a torque [N·m/s]', 1, 1e6)
+    velocity_scale: float = config_field(1.0, 'usable share of the velocity limit', 0.01, 1)
     velocity_limits: str = config_field(
-        '', "lower velocity limits than the policy's, or those of joints that have none, as "
+        '', 'velocity limits below those of the policy, or of joints without one, as in '
         'joint1=2.0,joint*=3.0 [rad/s]',
     )  # fmt: skip
     velocity_fault: float = config_field(
         1.5,
-        'speed that is a fault, as a multiple of the scaled velocity limit; never over 1.5 times '
-        "the specification's",
+        'speed that is a fault, as a multiple of the scaled velocity limit; at most 1.5 '
+        'times that of the specification',
         1,
         10,
     )
     position_margin: float = config_field(
-        0.05, 'only inward torque this close to a joint limit [rad]', 0, 1
+        0.05, 'distance from a joint limit within which no outward velocity is allowed [rad]', 0, 1
     )
     position_braking: float = config_field(
-        5.0, 'allowed speed towards a joint limit per distance to that margin [1/s]', 0.1, 100
+        5.0,
+        'allowed speed towards a joint limit per distance from position_margin [1/s]',
+        0.1,
+        100,
     )
     velocity_band: float = config_field(
-        0.2, 'share of the velocity limit over which torque falls to zero', 0.01, 1
+        0.2, 'share of the velocity limit over which the torque falls to zero', 0.01, 1
     )
     damping: float = config_field(
-        0.02, 'fallback damping, share of the torque limit per rad/s; 0 is none', 0, 10
+        0.02,
+        'damping of the fallback, as a share of the torque limit per rad/s; 0 for none',
+        0,
+        10,
     )
 
 

@@ -38,27 +38,30 @@ RATE_GAP = 2.5  # [s] a longer gap between two starts the measurement anew
 
 @dataclass(frozen=True)
 class SupervisorConfig(Config):
-    """When commanding may start and when it must stop."""
+    """Conditions of enabling, and timeouts."""
 
     renamed: ClassVar[Mapping[str, str]] = {'hold_up': 'stall_timeout'}
     ramp_time: float = config_field(
-        0.5, 'time from no torque to full torque on enabling [s]', 0, 60
+        0.5, 'duration of the ramp from no torque to full torque on enabling [s]', 0, 60
     )
     healthy_time: float = config_field(
-        1.0, 'joint states must have been good this long before enabling [s]', 0, 60
+        1.0, 'duration of valid joint states that enabling requires [s]', 0, 60
     )
     enable_speed: float = config_field(
-        0.5, 'fastest joint at which enabling is allowed [rad/s]', 0.001, 100
+        0.5, 'largest joint speed at which enabling is allowed [rad/s]', 0.001, 100
     )
     state_period: float = config_field(
-        0.002, 'expected time between two joint states [s]; after two the command decays', 1e-4, 1
+        0.002,
+        'expected period of joint states [s]; the command decays after two periods without one',
+        1e-4,
+        1,
     )
     state_timeout: float = config_field(
-        0.02, 'joint states older than this, or than three periods, are a fault [s]', 0.001, 1
+        0.02, 'age of the last joint state that is a fault, at least three periods [s]', 0.001, 1
     )
     stall_timeout: float = config_field(
         0.1,
-        'a pause of this program longer than this or the state timeout is a fault [s]',
+        'stall of the process that is a fault, at least the state timeout [s]',
         0.01,
         10,
     )

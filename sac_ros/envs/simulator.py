@@ -30,22 +30,24 @@ class SimConfig(Config):
     rate: int = config_field(500, 'joint states per simulated second [Hz]', 1, 1000)
     clock: bool = config_field(False, 'publish /clock and stamp with simulated time')
     real_time_factor: float = config_field(
-        1.0, 'simulated seconds per second; 0 is as fast as possible, with /clock', 0, 100
+        1.0, 'simulated seconds per second; 0 for as fast as possible, with /clock', 0, 100
     )
     renamed: ClassVar[Mapping[str, str]] = {'realism': 'randomization'}
     command_timeout: float = config_field(
-        0.02, 'the robot stops obeying a command this old [s]', 0.001, 10
+        0.02, 'age at which a command is replaced by the fallback [s]', 0.001, 10
     )
     damping: float = config_field(
-        0.02, 'without gravity compensation: fallback damping, share of the limit per rad/s', 0, 10
+        0.02,
+        'damping of the fallback without gravity compensation, as a share of the torque '
+        'limit per rad/s',
+        0,
+        10,
     )
     goal_period: float = config_field(
-        0.0, 'time between random goals for the policy [s]; 0 publishes none', 0, 3600
+        0.0, 'period of random goals for the policy [s]; 0 for none', 0, 3600
     )
-    goals: str = config_field(
-        'point', 'what random goals are: points, or poses', choices=('point', 'pose')
-    )
-    seed: int = config_field(0, 'seed of starting postures and goals', 0, 2**31 - 1)
+    goals: str = config_field('point', 'type of random goals', choices=('point', 'pose'))
+    seed: int = config_field(0, 'seed of start postures and goals', 0, 2**31 - 1)
     arm: ArmConfig = dataclasses.field(default_factory=ArmConfig)
     randomization: RandomizationConfig = dataclasses.field(default_factory=RandomizationConfig)
 

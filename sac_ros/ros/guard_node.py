@@ -41,7 +41,7 @@ REPORT_PERIOD = 1.0  # [s]
 
 @dataclass(frozen=True)
 class GuardConfig(Config):
-    """Settings of effort_guard; policy_node sends all that concerns the robot."""
+    """Settings of effort_guard; policy_node sends those of the robot."""
 
     realtime: RealtimeConfig = dataclasses.field(default_factory=RealtimeConfig)
 

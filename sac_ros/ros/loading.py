@@ -32,36 +32,36 @@ class PolicyNodeConfig(Config):
         '', 'ONNX file of the policy, or directory of a run that exported one'
     )
     policy_sha256: str = config_field(
-        '', 'SHA-256 of the only file to load; empty for any that is good'
+        '', 'SHA-256 of the only accepted policy file; empty for any valid file'
     )
-    model_hash: str = config_field(
-        '', 'hash of the only robot model whose policies to load; empty for any'
+    model_hash: str = config_field('', 'hash of the only accepted robot model; empty for any')
+    max_torque: float = config_field(1000.0, 'largest accepted torque limit of a policy [N·m]', 0)
+    autostart: bool = config_field(
+        False, 'configure and activate the node at its start; does not enable'
     )
-    max_torque: float = config_field(
-        1000.0, 'largest torque limit that a policy may have [N·m]; others are refused', 0
-    )
-    autostart: bool = config_field(False, 'configure and activate at the start; never enables')
     base_frame: str = config_field(
-        '', "frame in which goals must be given; empty for the one that the policy's file says"
+        '', 'frame of goals; empty for the base frame of the policy file'
     )
     command_joints: str = config_field(
-        '', "the controller's joints in its order, with commas; empty for the policy's order"
+        '',
+        "joints of the controller in its order, separated by commas; empty for the policy's order",
     )
-    guard: bool = config_field(False, 'send commands through effort_guard, a process of its own')
+    guard: bool = config_field(False, 'send commands through effort_guard, a separate process')
     guard_timeout: float = config_field(
         0.01,
-        'age [s] at which effort_guard replaces a command by the fallback, and silence of '
-        'effort_guard that is a fault',
+        'age of a command at which effort_guard publishes the fallback, and silence of '
+        'effort_guard that is a fault [s]',
         0.008,
         1,
     )
     safety: SafetyConfig = dataclasses.field(default_factory=SafetyConfig)
     controller: str = config_field(
-        'forward_effort_controller', 'controller of ros2_control that takes the commands'
+        'forward_effort_controller', 'controller of ros2_control that receives the commands'
     )
     controller_manager: str = config_field(
         'controller_manager',
-        'controller manager to ask whether that controller is active; empty to ask none',
+        'controller manager that reports whether the controller is active; empty to skip '
+        'the check',
     )
     joint_states: JointStateConfig = dataclasses.field(default_factory=JointStateConfig)
     supervision: SupervisorConfig = dataclasses.field(default_factory=SupervisorConfig)

@@ -18,9 +18,9 @@ _MCL_CURRENT, _MCL_FUTURE = 1, 2
 
 @dataclass(frozen=True)
 class RealtimeConfig(Config):
-    """How much the process asks of the operating system."""
+    """Real-time requests to the operating system."""
 
-    priority: int = config_field(0, 'SCHED_FIFO priority of every thread; 0 asks for none', 0, 99)
+    priority: int = config_field(0, 'SCHED_FIFO priority of every thread; 0 for none', 0, 99)
     lock_memory: bool = config_field(False, 'keep all memory in RAM')
 
 

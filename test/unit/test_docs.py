@@ -11,7 +11,7 @@ from sac_ros.config.training import TrainConfig
 
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 TEXT = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
-FOLDERS = 'sac_ros|test|benchmarks|launch|requirements|security'
+FOLDERS = 'examples|sac_ros|test|benchmarks|launch|requirements|security'
 FILE = re.compile(rf'`((?:{FOLDERS})/[\w/.-]+\.\w+)(?:`|:)')
 CODE = re.compile(r'`(sac_ros/[\w/]+\.py):([\w.]+)`')
 
@@ -20,6 +20,16 @@ def test_every_named_file_exists():
     named = {(page, name) for page, text in TEXT.items() for name in FILE.findall(text)}
     assert len(named) > 30
     assert [pair for pair in sorted(named) if not (ROOT / pair[1]).is_file()] == []
+
+
+def test_every_page_named_in_the_sources_exists():
+    named = {
+        name
+        for path in (ROOT / 'sac_ros').rglob('*.py')
+        for name in re.findall(r'docs/[\w/-]+\.md', path.read_text())
+    }
+    assert len(named) > 3
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
 def test_every_named_function_exists():
