@@ -64,7 +64,7 @@ def tables(cls: type[Config]) -> str:
 
 
 def presets(cls: type[Config], prefix: str) -> list[str]:
-    """Return a table of what each preset stands for."""
+    """Return a table of the values of each preset."""
     names = list(cls.presets)
     lines = ['', f'| setting | {" | ".join(names)} |', '|---' * (len(names) + 1) + '|']
     defaults = {s.name: s.default for s in settings(cls)}
