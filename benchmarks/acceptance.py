@@ -50,9 +50,10 @@ from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.filesystem import write_atomically
 from sac_ros.training.acceptance import measure_acceptance
-from sac_ros.training.evaluation import PolicyFn, onnx_action
+from sac_ros.training.evaluation import onnx_action
 from sac_ros.training.ik_baseline import IkBaseline
 from sac_ros.training.result import finish
+from sac_ros.training.rollout import PolicyFn
 from sac_ros.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]

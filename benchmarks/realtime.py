@@ -45,7 +45,7 @@ from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.replay import ReplayReader, ReplayWriter
 from sac_ros.sac.sac import SAC
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 PERIOD, RATIO, FIRST = 0.05, 20, 300  # [s], critic updates per actor update, steps before learning
 USUAL = {

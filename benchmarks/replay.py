@@ -40,7 +40,8 @@ import torch
 
 from sac_ros.replay import ReplayReader, ReplayWriter
 from sac_ros.replay.format import Layout, flags_of, segment_path
-from sac_ros.spec import ObservationField, PolicySpec, Transition
+from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.types import Transition
 
 BATCH, N_OBSERVATION, N_ACTION = 256, 23, 7
 SMALL, MIDDLE, LARGE = 100_000, 1_000_000, 10_000_000

@@ -114,16 +114,13 @@ TASKS = {
 def measure(env: Any, act: Callable[[NDArray[Any]], NDArray[Any]]) -> tuple[float, float, Any]:
     """Return mean and spread of the return, and the share of successes."""
     from sac_ros.seeds import evaluation_seed
+    from sac_ros.training.rollout import rollout
 
     returns, successes = [], []
     for episode in range(EPISODES):
-        observation, info = env.reset(seed=evaluation_seed(episode))
-        total, ended = 0.0, False
-        while not ended:
-            observation, reward, terminated, truncated, info = env.step(act(observation))
-            total, ended = total + float(reward), terminated or truncated
-        returns.append(total)
-        successes.append(info.get('is_success'))
+        steps = list(rollout(env, act, evaluation_seed(episode)))
+        returns.append(sum(step.reward for step in steps))
+        successes.append(steps[-1].info.get('is_success'))
     success = None if successes[0] is None else float(np.mean(successes))
     return float(np.mean(returns)), float(np.std(returns)), success
 

@@ -54,7 +54,8 @@ from sac_ros.config.training import TrainConfig
 from sac_ros.replay import ReplayWriter
 from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import LearnerState
-from sac_ros.spec import ObservationField, PolicySpec, Transition
+from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.types import Transition
 
 N_OBS, N_ACT, BATCH, HIDDEN, STORED = 23, 7, 256, 256, 1_000
 Run = Callable[[int], None]  # does as many updates

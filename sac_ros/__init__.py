@@ -46,11 +46,12 @@ if TYPE_CHECKING:
     from sac_ros.robot.loader import Robot, load_robot
     from sac_ros.sac.sac import SAC
     from sac_ros.sim.arm import SimArm
-    from sac_ros.spec import ObservationField, PolicySpec, Transition
+    from sac_ros.spec import ObservationField, PolicySpec
     from sac_ros.tasks.task import StepResult, Task, closeness
     from sac_ros.training.collector import Collector
     from sac_ros.training.learner import Learner
     from sac_ros.training.trainer import Trainer
+    from sac_ros.types import Transition
 
 __version__ = '0.2.0'
 __all__ = [
@@ -112,8 +113,9 @@ _MODULES = {
     'robot.loader': ('Robot', 'load_robot'),
     'sac.sac': ('SAC',),
     'sim.arm': ('SimArm',),
-    'spec': ('ObservationField', 'PolicySpec', 'Transition'),
+    'spec': ('ObservationField', 'PolicySpec'),
     'tasks.task': ('StepResult', 'Task', 'closeness'),
+    'types': ('Transition',),
     'training.collector': ('Collector',),
     'training.learner': ('Learner',),
     'training.trainer': ('Trainer',),

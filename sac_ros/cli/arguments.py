@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Command-line parsers that name the closest option when an option is unknown."""
+"""Command-line parsers that name the closest option, and the configuration that options make."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
+
+from sac_ros.config.base import build, settings
+from sac_ros.config.training import TrainConfig
 
 NEGATIVE_NUMBER = re.compile(r'^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$')
 
@@ -61,3 +64,16 @@ class Parser(argparse.ArgumentParser):
             return f'unexpected argument {word!r}'
         close = difflib.get_close_matches(name, self._option_string_actions, 1)
         return f'unknown option {name}' + (f'; did you mean {close[0]}?' if close else '')
+
+
+def config_from(options: argparse.Namespace) -> TrainConfig:
+    """Return the configuration that the options of a command make.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+    known = {item.name for item in settings(TrainConfig)}
+    config: TrainConfig = build(
+        TrainConfig, {name: value for name, value in vars(options).items() if name in known}
+    )
+    return config

@@ -36,7 +36,7 @@ from sac_ros.errors import ConfigError
 if TYPE_CHECKING:
     from sac_ros.deploy.onnx_policy import OnnxPolicy
     from sac_ros.envs.arm_env import ArmEnv
-    from sac_ros.training.evaluation import PolicyFn
+    from sac_ros.training.rollout import PolicyFn
 
 NOT_ACCEPTED = 1
 # Settings that come from the run of a policy.

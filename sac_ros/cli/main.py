@@ -28,14 +28,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sac_ros import __version__
-from sac_ros.cli.arguments import Parser
+from sac_ros.cli.arguments import Parser, config_from
 from sac_ros.cli.evaluate import add_evaluate_parser
 from sac_ros.cli.node import add_node_parser
 from sac_ros.cli.replay import add_replay_parser
 from sac_ros.cli.report import REPORT_NAME, add_report_parser, write_report
 from sac_ros.cli.request import add_request_parsers
 from sac_ros.cli.robot import add_robot_parser
-from sac_ros.config.base import Config, Setting, build, settings, warn_renamed
+from sac_ros.cli.watch import add_watch_parser
+from sac_ros.config.base import Config, Setting, settings, warn_renamed
 from sac_ros.config.training import TrainConfig
 from sac_ros.errors import EXTRAS, ConfigError, SacRosError, install_hint
 
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     add_replay_parser(commands)
     add_robot_parser(commands, add_settings)
+    add_watch_parser(commands, add_settings)
     add_report_parser(commands)
     add_node_parser(commands, add_settings)
     add_request_parsers(commands)
@@ -173,15 +175,8 @@ class _EarlierName(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def _given(options: argparse.Namespace) -> TrainConfig:
-    known = {item.name for item in settings(TrainConfig)}
-    values = {name: value for name, value in vars(options).items() if name in known}
-    config: TrainConfig = build(TrainConfig, values)
-    return config
-
-
 def _train(options: argparse.Namespace) -> int:
-    config = _given(options)
+    config = config_from(options)
     if options.report:
         from sac_ros.report.page import plotly_source
 

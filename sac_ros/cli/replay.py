@@ -191,9 +191,9 @@ def _import(options: argparse.Namespace) -> int:
 def _import_bag(options: argparse.Namespace) -> int:
     from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
     from sac_ros.envs.arm_env import ArmEnv
-    from sac_ros.replay.recording import Vector
     from sac_ros.replay.rosbag import Topics, import_rosbag
     from sac_ros.tasks.reach import ReachTask
+    from sac_ros.types import Vector
 
     arm = ArmConfig(model=options.model, tip=options.tip, control_period=options.control_period)
     env = ArmEnv(TrainConfig(arm=arm, task=TaskConfig(name=options.task)))

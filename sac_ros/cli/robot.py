@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The command line of robots: `sac_ros inspect-robot` and `sac_ros watch`."""
+"""The command line of robot files: `sac_ros inspect-robot`."""
 # ruff: noqa: T201 (a command line prints)
 
 from __future__ import annotations
@@ -20,30 +20,27 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sac_ros.config.base import build, settings
-from sac_ros.config.training import ArmConfig, RandomizationConfig, TaskConfig, TrainConfig
+from sac_ros.cli.arguments import config_from
+from sac_ros.config.training import TrainConfig
 from sac_ros.errors import ConfigError, EnvError, ModelError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sac_ros.envs.arm_env import ArmEnv
     from sac_ros.robot.loader import Robot
     from sac_ros.sim.arm import SimArm
     from sac_ros.tasks.task import Task
-    from sac_ros.training.evaluation import PolicyFn
 
 DRAWN_SIZE = (960, 720)  # pixels
 
 
 def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
-    """Add the commands to the subparsers of the program.
+    """Add the command to the subparsers of the program.
 
     Args:
         commands: what `add_subparsers` gave.
@@ -65,24 +62,6 @@ def add_robot_parser(commands: Any, add_settings: Callable[..., None]) -> None:
         inspect.add_argument(short, dest=option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     inspect.set_defaults(run=_inspect)
 
-    watch = commands.add_parser(
-        'watch',
-        help='show a policy in a window or as a video',
-        description="Play a policy in MuJoCo's viewer where there is a screen; write a video "
-        'where there is none, or with --output.',
-    )
-    watch.add_argument('policy', type=Path, help='the ONNX file, or directory of a run')
-    watch.add_argument('--episodes', type=int, default=3, help='number of episodes (default: 3)')
-    watch.add_argument(
-        '--output',
-        type=Path,
-        help='video file, .gif or .mp4 (default: a window if possible)',
-    )
-    add_settings(watch, ArmConfig, 'arm.')
-    add_settings(watch, TaskConfig, 'task.')
-    add_settings(watch, RandomizationConfig, 'randomization.', ('realism.',))
-    watch.set_defaults(run=_watch)
-
 
 def _inspect(options: argparse.Namespace) -> int:
     from sac_ros.envs.inspection import describe_surroundings, sample_goals, warnings_of
@@ -90,7 +69,7 @@ def _inspect(options: argparse.Namespace) -> int:
     from sac_ros.sim.arm import SimArm
     from sac_ros.tasks.registry import make_task
 
-    config = given_config(options)
+    config = config_from(options)
     if options.file and config.arm.model not in ('', options.file):
         raise ConfigError(f'two robot files: {options.file} and --arm.model {config.arm.model}')
     model = options.file or config.arm.model
@@ -111,73 +90,6 @@ def _inspect(options: argparse.Namespace) -> int:
     else:
         print(f'\npicture {picture}')
     return 0
-
-
-def given_config(options: argparse.Namespace) -> TrainConfig:
-    """Return the configuration that the options of a command make."""
-    known = {item.name for item in settings(TrainConfig)}
-    config: TrainConfig = build(
-        TrainConfig, {k: v for k, v in vars(options).items() if k in known}
-    )
-    return config
-
-
-def _watch(options: argparse.Namespace) -> int:
-    if options.episodes < 1:
-        raise ConfigError(f'--episodes is {options.episodes}; it must be at least 1')
-    from sac_ros.deploy.policy_check import load_checked
-    from sac_ros.deploy.policy_file import find_policy
-    from sac_ros.envs.arm_env import ArmEnv
-    from sac_ros.robot import has_screen
-    from sac_ros.seeds import evaluation_seed
-    from sac_ros.training.evaluation import onnx_action
-    from sac_ros.training.training_log import film
-    from sac_ros.training.video import default_suffix, write_video
-
-    file = find_policy(options.policy)
-    policy = load_checked(file)
-    config = given_config(options)
-    env = ArmEnv(config, render_mode='rgb_array')
-    policy.spec.require_equal(env.policy_spec, f'policy {file}', 'the environment')
-    act = onnx_action(policy, policy.spec)
-    if options.output is None and has_screen():
-        play(env, act, options.episodes)
-        return 0
-    output = options.output or Path(file.with_suffix(default_suffix()).name)
-    frames = [
-        frame
-        for episode in range(options.episodes)
-        for frame in film(env, act, evaluation_seed(episode))
-    ]
-    write_video(output, frames, config.arm.control_period)
-    env.close()
-    print(f'{options.episodes} episodes in {output}')
-    return 0
-
-
-def play(env: ArmEnv, act: PolicyFn, episodes: int) -> None:
-    """Show episodes in MuJoCo's viewer in real time, until they are over or it is closed.
-
-    Raises:
-        EnvError: no window can be opened.
-    """
-    from sac_ros.seeds import evaluation_seed
-    from sac_ros.sim.rendering import add_goal, window
-
-    period = env.arm.config.control_period
-    with window(env.arm) as viewer:
-        for episode in range(episodes):
-            observation, _ = env.reset(seed=evaluation_seed(episode))
-            ended, due = False, time.monotonic()
-            while viewer.is_running() and not ended:
-                observation, _, terminated, truncated, _ = env.step(act(observation))
-                ended = terminated or truncated
-                with viewer.lock():
-                    viewer.user_scn.ngeom = 0
-                    add_goal(viewer.user_scn, env.goal, env.task.config.success_radius)
-                viewer.sync()
-                due += period
-                time.sleep(max(0.0, due - time.monotonic()))
 
 
 def describe(arm: SimArm) -> str:

@@ -22,12 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros import strict_json
-from sac_ros.spec import KinematicChain
+from sac_ros.types import KinematicChain, Vector
 
-Vector = NDArray[np.float64]
 MAX_JOINTS = 1000  # of a chain in a file
 
 

@@ -24,14 +24,13 @@ import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter, all_finite
 from sac_ros.deploy.supervisor import State, Supervisor
 from sac_ros.errors import PolicyError, SpecMismatch
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 GOAL_SIZES = {'goal': 3, 'goal_orientation': 4}  # observation fields that a goal fills
 
 

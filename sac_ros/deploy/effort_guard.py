@@ -32,14 +32,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.deploy.joint_motion import JointStateConfig
 from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter
 from sac_ros.errors import ConfigError, SpecMismatch
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 NO_COMMAND = 'no command has come yet'
 
 

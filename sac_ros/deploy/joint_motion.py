@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.config.base import Config, config_field
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 TURN = 2 * np.pi  # [rad]
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sac_ros.deploy.controller import Controller
 from sac_ros.deploy.onnx_policy import OnnxPolicy
@@ -33,8 +33,7 @@ from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.deploy.supervisor import State, Supervisor, SupervisorConfig
 from sac_ros.errors import SpecMismatch, StateError
 from sac_ros.spec import PolicySpec
-
-Vector = NDArray[np.float64]
+from sac_ros.types import Vector
 
 
 class Command(NamedTuple):

@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 from sac_ros.config.base import Config, config_field
 from sac_ros.config.limit_overrides import parse_limit_overrides
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 MAX_VELOCITY_FACTOR = (
     1.5  # times the specification's velocity limit: above is a fault, whatever is set
 )

@@ -31,9 +31,10 @@ from sac_ros.sim.arm import SimArm
 from sac_ros.sim.collision import with_collisions
 from sac_ros.sim.domain_randomization import make_arm
 from sac_ros.sim.rendering import OffscreenRenderer
-from sac_ros.spec import KinematicChain, PolicySpec
+from sac_ros.spec import PolicySpec
 from sac_ros.tasks.registry import make_task
 from sac_ros.tasks.task import StepResult, arm_spec
+from sac_ros.types import KinematicChain
 
 Observation = NDArray[np.float32]
 

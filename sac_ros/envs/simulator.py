@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.config.base import Config, config_field
 from sac_ros.config.training import ArmConfig, RandomizationConfig, TaskConfig
@@ -32,8 +31,8 @@ from sac_ros.deploy.safety_filter import fallback_torque
 from sac_ros.errors import ConfigError
 from sac_ros.sim.domain_randomization import make_arm
 from sac_ros.tasks.reach import ReachPoseTask, ReachTask
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 TASKS = {'point': ReachTask, 'pose': ReachPoseTask}  # by the kind of goal
 
 

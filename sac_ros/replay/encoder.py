@@ -24,7 +24,7 @@ import numpy as np
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay.format import TRAILER, DataSource, Layout, flags_of
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 _CRC = struct.Struct('<I')
 _SCALARS = struct.Struct('<ff')  # reward, terminated

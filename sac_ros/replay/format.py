@@ -34,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.spec import PolicySpec
+from sac_ros.types import Transition
 
 RECORD_VERSION = 1
 SPEC_FILE = 'spec.json'

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from sac_ros.errors import ReplayError
 from sac_ros.replay import DataSource, ReplayReader, ReplayWriter
 from sac_ros.replay.format import Layout, Rows
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.spec import PolicySpec
+from sac_ros.types import Transition
 
 SPEC_KEY = 'sac_ros_spec'
 BATCH = 1000  # episodes handed to Minari at a time

@@ -28,12 +28,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.spec import PolicySpec
+from sac_ros.types import Transition, Vector
 
-Vector = NDArray[np.float64]
 Reward = Callable[[Vector, Vector, Vector], float]  # (observation, action, next) -> reward
 STALE_STATE = 1.5  # control periods that a joint state stands for
 STALE_COMMAND = 0.3  # [s] that a command stands for, or as long as a joint state if that is more

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from sac_ros.replay import DataSource, RecordSampler, ReplayWriter
 from sac_ros.replay.sampling import Size
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 log = logging.getLogger(__name__)
 

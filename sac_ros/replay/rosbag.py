@@ -28,8 +28,9 @@ import numpy as np
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay import DataSource, ReplayWriter
-from sac_ros.replay.recording import Recording, Reward, Vector, fill_velocities, transitions
+from sac_ros.replay.recording import Recording, Reward, fill_velocities, transitions
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
 GOAL_TOPICS = ('/policy_node/goal', '/policy_node/goal_pose')
 UNIT = 1e-3  # by which the length of a quaternion may differ from 1

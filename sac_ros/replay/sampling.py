@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ReplayError
 from sac_ros.replay.format import DataSource, Layout, Rows
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 if TYPE_CHECKING:
     from sac_ros.replay.records import Records

@@ -26,7 +26,8 @@ from sac_ros.replay.encoder import RUNNING, TRUNCATED, Encoder
 from sac_ros.replay.filesystem import FileSystem, disk_error, files_for, write_all
 from sac_ros.replay.format import DataSource, Layout
 from sac_ros.replay.storage import WritableRecords
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.spec import PolicySpec
+from sac_ros.types import Transition
 
 
 class ReplayWriter(WritableRecords):

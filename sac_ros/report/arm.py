@@ -28,7 +28,8 @@ from sac_ros.errors import EnvError, SacRosError
 from sac_ros.report.data import links_of, rounded
 from sac_ros.report.run import Learner, Run
 from sac_ros.seeds import evaluation_seed
-from sac_ros.training.evaluation import PolicyFn, onnx_action
+from sac_ros.training.evaluation import onnx_action
+from sac_ros.training.rollout import PolicyFn, rollout
 
 EPISODES = 12  # the first ones of an evaluation
 AT_LIMIT = 0.99  # share of the torque limit from which a torque counts as at it
@@ -118,23 +119,19 @@ def _policy(run: Run, learner: Learner) -> tuple[PolicyFn, str]:
 
 def record(env: ArmEnv, act: PolicyFn, number: int) -> Episode:
     """Run an episode of an evaluation to its end and return what happened."""
-    observation, _ = env.reset(seed=evaluation_seed(number))
-    points, position = [links_of(env.arm)], [env.arm.position]
-    goals, torque, total = [np.array(env.goal)], [], 0.0
-    terminated = truncated = False
-    info: dict[str, Any] = {}
-    while not (terminated or truncated):
-        observation, reward, terminated, truncated, info = env.step(act(observation))
-        total += reward
+    points, position, goals, torque, total = [], [], [], [], 0.0
+    for step in rollout(env, act, evaluation_seed(number)):
         points.append(links_of(env.arm))
         position.append(env.arm.position)
         goals.append(np.array(env.goal))
-        torque.append(info['period'].executed)
+        total += step.reward
+        if 'period' in step.info:
+            torque.append(step.info['period'].executed)
     links, ends = np.array(points), np.array(goals)
     distance = np.linalg.norm(links[:, -1] - ends, axis=1)
     return Episode(
         number, links, np.array(position), np.array(torque), ends, distance,
-        bool(info['is_success']), info['period'].fault, total,
+        bool(step.info['is_success']), step.info['period'].fault, total,
     )  # fmt: skip
 
 

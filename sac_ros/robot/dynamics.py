@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sac_ros.robot.kinematics import carrying_link, joints_to
 from sac_ros.robot.mimic import Mimic, gradient_of, place_mimics
-from sac_ros.spec import Dynamics, KinematicChain
+from sac_ros.types import Dynamics, KinematicChain
 
 POSTURES = 200  # random postures over which the inertia is averaged
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sac_ros.errors import ModelError
 from sac_ros.robot.mimic import Mimic, ratios_of, reference_of
-from sac_ros.spec import KinematicChain
+from sac_ros.types import KinematicChain
 
 SLIDE = int(mujoco.mjtJoint.mjJNT_SLIDE)
 

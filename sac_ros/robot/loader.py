@@ -47,7 +47,7 @@ from sac_ros.robot.source import compile_source, compile_spec, read_source
 from sac_ros.robot.table import Table, add_table, table_in, table_setting
 from sac_ros.robot.tip_link import default_tip, gripper_joints
 from sac_ros.robot.urdf import ParsedRobot
-from sac_ros.spec import KinematicChain
+from sac_ros.types import KinematicChain
 
 HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 

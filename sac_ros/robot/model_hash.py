@@ -22,7 +22,7 @@ import mujoco
 import numpy as np
 
 from sac_ros.robot.mimic import Mimic
-from sac_ros.spec import KinematicChain
+from sac_ros.types import KinematicChain
 
 
 def hash_of_model(model: mujoco.MjModel, mimics: tuple[Mimic, ...]) -> str:

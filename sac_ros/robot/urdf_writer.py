@@ -24,14 +24,13 @@ from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.robot.kinematics import SLIDE
 from sac_ros.robot.loader import HINGE, Robot
 from sac_ros.robot.mimic import ratios_of
 from sac_ros.robot.source import compile_spec
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 GEOM = mujoco.mjtGeom
 HIDDEN_GROUP = 3  # from this one on MuJoCo draws nothing by default
 

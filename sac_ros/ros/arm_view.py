@@ -27,15 +27,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose
-from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker
 
 from sac_ros.deploy.arm_geometry import ArmGeometry, angle_between, quaternion_of
 from sac_ros.ros import markers
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 TRAIL_PERIOD = 0.02  # [s] between two places of the trail
 TRAIL_SECONDS = 3.0  # [s] that the trail goes back
 ARC = 0.75 * math.pi  # [rad] from no torque to the limit

@@ -29,8 +29,9 @@ from lifecycle_msgs.msg import State, TransitionEvent
 from rcl_interfaces.srv import GetParameters
 from rclpy.client import Client
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.task import Future
+
+from sac_ros.ros.qos import EVENTS
 
 PATIENCE = 2.0  # [s] after which an unanswered request is sent again, and an answer is too old
 MESSAGES = 'controller_manager_msgs'
@@ -67,7 +68,7 @@ class ControllerWatch:
         name = f'{controller}/get_parameters'
         self._parameters = _Query(node, GetParameters, name, self._on_parameters)
         self._transitions = node.create_subscription(
-            TransitionEvent, f'{controller}/transition_event', self._on_event, QoSProfile(depth=10)
+            TransitionEvent, f'{controller}/transition_event', self._on_event, EVENTS
         )
 
     def poll(self) -> None:

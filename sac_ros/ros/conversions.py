@@ -21,24 +21,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PointStamped, PoseStamped, Quaternion
 from numpy.typing import NDArray
-from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from sac_ros.errors import SpecMismatch
 from sac_ros.ros.markers import to_pose
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
-LEVELS = {
-    'ok': DiagnosticStatus.OK,
-    'warn': DiagnosticStatus.WARN,
-    'error': DiagnosticStatus.ERROR,
-}
-GOAL_DISTANCE = 'goal_distance'  # key in the diagnostics of sim_node: from tip to goal [m]
-DRAWS_ARM = 'draws arm'  # key in those of policy_node: whether its markers show the arm too
 UNIT = 1e-3  # by which the length of a quaternion may differ from 1
 
 
@@ -119,25 +110,3 @@ def to_point(point: Vector, frame: str, stamp: Time) -> PointStamped:
     """Make a PointStamped from (3,) [m]."""
     x, y, z = point.tolist()
     return PointStamped(header=Header(stamp=stamp, frame_id=frame), point=Point(x=x, y=y, z=z))
-
-
-def status_name(node: Node) -> str:
-    """Return the name of a node in diagnostics: with its namespace, without the leading slash."""
-    return node.get_fully_qualified_name().lstrip('/')
-
-
-def to_status(
-    name: str, level: str, message: str, values: Mapping[str, object]
-) -> DiagnosticStatus:
-    """Make one line of diagnostics; `level` is one of `LEVELS`."""
-    return DiagnosticStatus(
-        name=name,
-        level=LEVELS[level],
-        message=message,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-    )
-
-
-def value_of(status: DiagnosticStatus, key: str) -> str:
-    """Return a value of a status, '' where it has none of that key."""
-    return next((pair.value for pair in status.values if pair.key == key), '')

@@ -28,16 +28,15 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from sac_ros.ros.conversions import Vector
 from sac_ros.ros.guard_link import GuardLink
+from sac_ros.ros.qos import LATEST
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
 COMMAND_TOPIC = 'forward_effort_controller/commands'
-LATEST = QoSProfile(depth=1)
 SHUTDOWN_REPEATS = 5  # times the fallback is published before the node falls silent
 SHUTDOWN_PERIOD = 0.002  # [s]
 

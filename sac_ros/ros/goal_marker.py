@@ -27,10 +27,8 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
-from numpy.typing import NDArray
 from rclpy.clock import Clock
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from visualization_msgs.msg import (
     InteractiveMarker,
     InteractiveMarkerControl,
@@ -43,11 +41,10 @@ from visualization_msgs.srv import GetInteractiveMarkers
 
 from sac_ros.ros import markers
 from sac_ros.ros.flood_guard import GuardedSubscription
+from sac_ros.ros.qos import EVENTS, MARKER_UPDATES
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 NAME = 'goal'
-UPDATES = QoSProfile(depth=100)
-FEEDBACK = QoSProfile(depth=10)
 HALF = math.sqrt(0.5)
 # Rotations that turn the x axis of a control onto x, z and y.
 TURNS = {'x': (HALF, 0.0, 0.0), 'z': (0.0, HALF, 0.0), 'y': (0.0, 0.0, HALF)}
@@ -76,12 +73,12 @@ class GoalMarker:
         self._on_goal, self._menu = on_goal, dict(menu)
         self._server = node.get_fully_qualified_name()
         self._updates = node.create_publisher(
-            InteractiveMarkerUpdate, '~/goal_marker/update', UPDATES
+            InteractiveMarkerUpdate, '~/goal_marker/update', MARKER_UPDATES
         )
         self._number, self._marker = 0, InteractiveMarker()
         self._takes_pose = False
         self.subscription: GuardedSubscription[Any] = GuardedSubscription(
-            node, InteractiveMarkerFeedback, '~/goal_marker/feedback', FEEDBACK,
+            node, InteractiveMarkerFeedback, '~/goal_marker/feedback', EVENTS,
             self._on_feedback, flooded=flooded, clock=clock,
             series=lambda message: message.event_type,
         )  # fmt: skip

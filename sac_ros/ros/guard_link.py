@@ -27,15 +27,13 @@ import time
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, String
 
 from sac_ros.deploy.effort_guard import GuardedRobot
-from sac_ros.ros.conversions import Vector
+from sac_ros.ros.qos import LATCHED, UNRELIABLE
+from sac_ros.types import Vector
 
 NAME = 'effort_guard'
-UNRELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HEARTBEAT_PERIOD = 0.005  # [s]
 RETRY_PERIOD = 1.0  # [s] of silence after which the guard is told of the robot again
 RELEASE = 'release'

@@ -40,15 +40,17 @@ from std_msgs.msg import Float64MultiArray, Header, String
 from sac_ros.config.base import Config
 from sac_ros.deploy.effort_guard import EffortGuard, GuardedRobot
 from sac_ros.errors import SpecMismatch, StateError
-from sac_ros.ros import conversions as messages
-from sac_ros.ros.effort_publisher import COMMAND_TOPIC, LATEST, SHUTDOWN_PERIOD, SHUTDOWN_REPEATS
+from sac_ros.ros.diagnostics import status_name, to_status
+from sac_ros.ros.effort_publisher import COMMAND_TOPIC, SHUTDOWN_PERIOD, SHUTDOWN_REPEATS
 from sac_ros.ros.flood_guard import GuardedSubscription
-from sac_ros.ros.guard_link import HEARTBEAT_PERIOD, LATCHED, NAME, RELEASE, UNRELIABLE
-from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
+from sac_ros.ros.guard_link import HEARTBEAT_PERIOD, NAME, RELEASE
+from sac_ros.ros.joint_states import JointLimits, JointStateReader, series
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
+from sac_ros.ros.qos import JOINT_STATES, LATCHED, LATEST, UNRELIABLE
 from sac_ros.ros.realtime import RealtimeConfig, configure_realtime
 from sac_ros.ros.service_threads import ServiceThreadsNode
+from sac_ros.types import Vector
 
 REPORT_PERIOD = 1.0  # [s]
 
@@ -76,7 +78,7 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         listen = partial(GuardedSubscription, self, flooded=self._on_flood, clock=steady)
         self._listeners: list[GuardedSubscription[Any]] = [
-            listen(JointState, 'joint_states', STATE_QOS, self._on_joint_state, series=series),
+            listen(JointState, 'joint_states', JOINT_STATES, self._on_joint_state, series=series),
             listen(Float64MultiArray, '~/commands', UNRELIABLE, self._on_command),
         ]
         self.create_subscription(String, '~/robot', self._on_robot, LATCHED)
@@ -167,11 +169,11 @@ class GuardNode(ServiceThreadsNode, ClosingNode):
         if guard is not None and guard.blocked:
             level, line = 'warn', f'fallback: {guard.blocked}'
         values = dict(sorted(guard.counts.items())) if guard else {}
-        status = messages.to_status(messages.status_name(self), level, line, values)
+        status = to_status(status_name(self), level, line, values)
         header = Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
 
-    def _publish(self, torque: messages.Vector) -> None:
+    def _publish(self, torque: Vector) -> None:
         assert self._commands is not None, 'a robot is guarded'
         np.take(torque, self._order, out=self._data)
         self._commands.publish(self._command)

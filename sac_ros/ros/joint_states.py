@@ -22,18 +22,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
 from sac_ros.deploy.joint_motion import JointStateConfig, VelocityCheck, VelocityEstimator
 from sac_ros.deploy.safety_filter import SafetyFilter, all_finite
 from sac_ros.errors import SpecMismatch, StateError
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 DRIFT = 0.002  # share by which clocks may differ: NTP slews by 500 ppm
 WINDOW = 0.1  # [s] over which velocities are compared with positions
 # The messages of a gripper on the same topic must not displace the arm's.
-STATE_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
 MANY_SOURCES = 64  # that are kept; publishers come and go
 
 

@@ -21,11 +21,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
-from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
 
-Vector = NDArray[np.float64]
+from sac_ros.types import Vector
+
 LIFETIME = Duration(sec=2, nanosec=500_000_000)  # after which marks of a dead process vanish
 
 

@@ -29,7 +29,6 @@ from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -37,10 +36,10 @@ from std_srvs.srv import SetBool, Trigger
 from sac_ros.errors import ConfigError, NodeError
 from sac_ros.ros import conversions as messages
 from sac_ros.ros.process import initialize
+from sac_ros.ros.qos import LATCHED
 from sac_ros.ros.state_monitor import StateMonitor
 
 # Matches volatile and transient local subscriptions.
-LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 POLL = 0.02  # [s] longest wait before a condition is checked again
 ACKNOWLEDGE = 0.1  # [s] one wait for acknowledgment, which Ctrl-C cannot interrupt
 DISCOVERY = 1.0  # [s] in which every subscriber on this network should be found
@@ -124,7 +123,7 @@ class PolicyClient:
         end = time.monotonic() + self._timeout
         is_pose = isinstance(goal, PoseStamped)
         topic = f'{self.target}/{"goal_pose" if is_pose else "goal"}'
-        publisher = self._node.create_publisher(type(goal), topic, LATCHED_TOPIC)
+        publisher = self._node.create_publisher(type(goal), topic, LATCHED)
         self._wait(lambda: self._listens(topic, publisher.get_subscription_count()), end)
         self._publish(publisher, goal, end)
         words = ' '.join(f'{number:g}' for number in numbers)

@@ -35,7 +35,6 @@ from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
@@ -46,17 +45,20 @@ from sac_ros.deploy.supervisor import MOVING, State, Supervisor
 from sac_ros.errors import ConfigError, SacRosError, SpecMismatch, StateError
 from sac_ros.ros import conversions as messages
 from sac_ros.ros.controller_watch import ControllerWatch
-from sac_ros.ros.effort_publisher import LATEST, EffortCommandPublisher
+from sac_ros.ros.diagnostics import DRAWS_ARM, status_name, to_status
+from sac_ros.ros.effort_publisher import EffortCommandPublisher
 from sac_ros.ros.flood_guard import GuardedSubscription
 from sac_ros.ros.goal_marker import GoalMarker
 from sac_ros.ros.guard_link import GuardLink
-from sac_ros.ros.joint_states import STATE_QOS, JointLimits, JointStateReader, series
+from sac_ros.ros.joint_states import JointLimits, JointStateReader, series
 from sac_ros.ros.loading import BackgroundLoader, PolicyNodeConfig, load_policy
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.policy_view import PolicyView
 from sac_ros.ros.process import ClosingNode, run_node
+from sac_ros.ros.qos import JOINT_STATES, LATCHED, LATEST
 from sac_ros.ros.realtime import configure_realtime
 from sac_ros.ros.service_threads import ServiceThreadsNode
+from sac_ros.types import Vector
 
 WATCHDOG_PERIOD = 0.005  # [s]
 GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who listens
@@ -67,7 +69,6 @@ MAX_DEFERRAL = 0.1  # [s] without joint states after which nothing waits for a p
 NO_POLICY = 'no policy is loaded; configure and activate this node first'
 BASE_FRAME = 'base_link'  # where nobody says another
 MIN_STATE_INTERVAL = 0.0002  # [s] a joint state that comes so soon after the one before has waited
-LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def _log_exceptions(
@@ -104,7 +105,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         # One for the pause after each command.
         self._deferred_tasks: deque[Callable[[], None]] = deque()
         self._skipped = 0  # pauses in a row that the policy needed
-        self._state = self.create_publisher(String, '~/state', LATCHED_TOPIC)
+        self._state = self.create_publisher(String, '~/state', LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/estop', self._on_estop)
@@ -120,7 +121,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             for kind, topic in ((PointStamped, '~/goal'), (PoseStamped, '~/goal_pose'))
             # A transient local subscription takes latched goals, and nothing from a volatile
             # publisher; a latched goal that is published now arrives on both.
-            for qos in (LATEST, LATCHED_TOPIC)
+            for qos in (LATEST, LATCHED)
         ]
         actions = {
             'Enable': self._enable, 'Disable': self._supervisor.disable,
@@ -166,7 +167,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self, config.controller_manager, config.controller, ordered, self._on_transition
         )
         listener = GuardedSubscription(
-            self, JointState, 'joint_states', STATE_QOS, self._on_joint_state,
+            self, JointState, 'joint_states', JOINT_STATES, self._on_joint_state,
             flooded=self._on_flood, clock=self._steady, crowded=MIN_STATE_INTERVAL,
             series=series,
         )  # fmt: skip
@@ -239,7 +240,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
             self._skipped = 0
             self._deferred_tasks.popleft()()
 
-    def _publish(self, torque: messages.Vector, now: float) -> messages.Vector:
+    def _publish(self, torque: Vector, now: float) -> Vector:
         """Publish a command, the fallback where subscribers have changed, and return it.
 
         Args:
@@ -256,7 +257,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._view.torque = torque
         return torque
 
-    def _restart(self, before: int, now: float) -> messages.Vector:
+    def _restart(self, before: int, now: float) -> Vector:
         """Begin anew for a subscriber that has come or gone; return the torque to publish."""
         assert self._controller is not None and self._commander is not None
         if not self._subscribers:
@@ -335,8 +336,8 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         level, line = 'warn', 'UNCONFIGURED'
         if self._controller is not None:
             level, line, values = self._controller.report()
-            values[messages.DRAWS_ARM] = self._controller.policy.geometry is not None
-        status = messages.to_status(messages.status_name(self), level, line, values)
+            values[DRAWS_ARM] = self._controller.policy.geometry is not None
+        status = to_status(status_name(self), level, line, values)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
         if self._controller is not None and self._commander is not None:

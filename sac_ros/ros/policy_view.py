@@ -25,9 +25,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -36,9 +34,9 @@ from sac_ros.deploy.supervisor import LATCHED, MOVING, State, Supervisor
 from sac_ros.ros import markers
 from sac_ros.ros.arm_view import ArmView
 from sac_ros.ros.goal_marker import GoalMarker
+from sac_ros.ros.qos import TWO_LATEST
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
-TWO_LATEST = QoSProfile(depth=2)  # a picture is two messages
 NOTICE_TIME = 6.0  # [s] that a refusal is shown
 SILENCE = 0.5  # [s] without joint states that is shown
 NEXT = {

@@ -27,7 +27,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, Header, String
@@ -42,10 +41,13 @@ from sac_ros.ros import conversions as messages
 from sac_ros.ros import markers
 from sac_ros.ros.arm_state import arm_state, relative_torque
 from sac_ros.ros.arm_view import ArmView
+from sac_ros.ros.diagnostics import DRAWS_ARM, GOAL_DISTANCE, status_name, to_status, value_of
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import ClosingNode, run_node
+from sac_ros.ros.qos import LATCHED, LATEST
 from sac_ros.sim.geometry import arm_geometry
 from sac_ros.tasks.reach import reach_spec
+from sac_ros.types import Vector
 
 COMMAND_TOPIC = 'forward_effort_controller/commands'
 GOAL_TOPICS = {'policy_node/goal': PointStamped, 'policy_node/goal_pose': PoseStamped}
@@ -53,8 +55,6 @@ REPORT_PERIOD = 1.0  # [s]
 SHOW_PERIOD = 0.1  # [s]
 POLICY_SILENCE = 2.5  # [s] without diagnostics after which policy_node counts as gone
 SLOW = 0.95  # share of the real-time factor asked for below which it warns
-LATEST = QoSProfile(depth=1)
-LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class SimNode(ClosingNode):
@@ -64,7 +64,7 @@ class SimNode(ClosingNode):
         super().__init__('sim_node')
         self.config = declare(self, SimConfig)
         self.simulator = Simulator(self.config, time.monotonic())
-        self._goal: dict[str, messages.Vector] = {}
+        self._goal: dict[str, Vector] = {}
         self._goal_until, self._aligned = 0.0, False
         self._tells_time = self.config.clock or self.config.real_time_factor != 1
         arm = self.simulator.arm
@@ -78,11 +78,11 @@ class SimNode(ClosingNode):
         self._markers = self.create_publisher(MarkerArray, '~/markers', LATEST)
         self._load = self.create_publisher(JointState, '~/relative_torque', LATEST)
         self._goals = {
-            kind: self.create_publisher(kind, topic, LATCHED_TOPIC)
+            kind: self.create_publisher(kind, topic, LATCHED)
             for topic, kind in GOAL_TOPICS.items()
         }
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
+        self._description = self.create_publisher(String, 'robot_description', LATCHED)
         self._description.publish(String(data=robot_description(self.simulator.robot)))
         self.create_subscription(Float64MultiArray, COMMAND_TOPIC, self._on_command, LATEST)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
@@ -158,7 +158,7 @@ class SimNode(ClosingNode):
         for status in message.status:
             if status.name == self._policy:
                 self._policy_seen = time.monotonic()
-                self._policy_draws_arm = messages.value_of(status, messages.DRAWS_ARM) == 'True'
+                self._policy_draws_arm = value_of(status, DRAWS_ARM) == 'True'
 
     def _on_report(self) -> None:
         timing, wanted = self.simulator.timing(time.monotonic()), self.config.real_time_factor
@@ -169,8 +169,8 @@ class SimNode(ClosingNode):
         values: dict[str, object] = timing._asdict()
         if self._goal:
             distance = np.linalg.norm(self._goal['goal'] - self.simulator.arm.tip_position)
-            values[messages.GOAL_DISTANCE] = float(distance)
-        status = messages.to_status(messages.status_name(self), level, text, values)
+            values[GOAL_DISTANCE] = float(distance)
+        status = to_status(status_name(self), level, text, values)
         header = Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
 

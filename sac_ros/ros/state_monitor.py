@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from sac_ros.deploy.supervisor import State
-from sac_ros.ros.conversions import GOAL_DISTANCE, value_of
+from sac_ros.ros.diagnostics import GOAL_DISTANCE, value_of
+from sac_ros.ros.qos import LATCHED
 
-LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SIM_NODE = 'sim_node'
 
 
@@ -45,7 +44,7 @@ class StateMonitor:
         self._simulator = f'{namespace}/{SIM_NODE}'.lstrip('/')
         self._report: str | None = None  # STATE, or STATE: reason
         self._distance: str | None = None  # [m] from the tip to the goal, '' without a goal
-        node.create_subscription(String, self.topic, self._on_state, LATCHED_TOPIC)
+        node.create_subscription(String, self.topic, self._on_state, LATCHED)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     @property

@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterator, Sequence
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float64, Header, String
 from std_srvs.srv import SetBool, Trigger
 
@@ -38,17 +37,16 @@ from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import SacRosError
 from sac_ros.robot.urdf_writer import robot_description
-from sac_ros.ros import conversions as messages
+from sac_ros.ros.diagnostics import status_name, to_status
 from sac_ros.ros.parameters import declare
 from sac_ros.ros.process import StopRequest, run_ros
+from sac_ros.ros.qos import LATCHED, LATEST
 from sac_ros.ros.train_view import TrainView
 from sac_ros.training.result import export_chosen, finish
 from sac_ros.training.trainer import Trainer
 
 SHOW_PERIOD = 0.05  # [s] between two joint states
 REPORT_PERIOD = 1.0  # [s] between two reports
-LATEST = QoSProfile(depth=1)
-LATCHED_TOPIC = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class TrainNode(Node):
@@ -66,7 +64,7 @@ class TrainNode(Node):
             )
         }  # fmt: skip
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._description = self.create_publisher(String, 'robot_description', LATCHED_TOPIC)
+        self._description = self.create_publisher(String, 'robot_description', LATCHED)
         env = self.trainer.env
         self._arm_env = env if isinstance(env, ArmEnv) else None
         self.view: TrainView | None = None
@@ -124,7 +122,7 @@ class TrainNode(Node):
             if name in values and not math.isnan(values[name]):
                 publisher.publish(Float64(data=float(values[name])))
         line = f'step {values["step"]} of {values["steps"]}'
-        status = messages.to_status(messages.status_name(self), 'ok', line, values)
+        status = to_status(status_name(self), 'ok', line, values)
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=now), status=[status]))
 

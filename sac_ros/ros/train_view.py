@@ -24,10 +24,8 @@ from collections.abc import Callable
 
 import numpy as np
 from geometry_msgs.msg import Point
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
@@ -38,12 +36,12 @@ from sac_ros.replay import ReplayReader
 from sac_ros.ros import markers
 from sac_ros.ros.arm_state import arm_state, relative_torque
 from sac_ros.ros.arm_view import ArmView
+from sac_ros.ros.qos import LATEST
 from sac_ros.sim.geometry import arm_geometry
 from sac_ros.tasks.registry import make_task
 from sac_ros.training.trainer import Trainer
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
-LATEST = QoSProfile(depth=1)
 EPISODES = 10  # whose trails are shown
 GOALS = 300  # of past episodes that are shown
 VALUES = 200  # reachable goals whose value is shown

@@ -33,14 +33,15 @@ from sac_ros.config.training import ControllerConfig
 from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.errors import ConfigError
 from sac_ros.sac.clearance import Clearance
-from sac_ros.sac.features import (
+from sac_ros.sac.forward_kinematics import (
     SQUARE,
     TipKinematics,
     apply_matrix,
     apply_transposed,
     rotation_error,
 )
-from sac_ros.spec import BarredInterval, KinematicChain, PolicySpec
+from sac_ros.spec import PolicySpec
+from sac_ros.types import BarredInterval, KinematicChain
 
 FAR = 1e6  # [rad or m] where there is no limit
 USUAL_SPEED = math.pi  # [rad/s] for joints without a velocity limit

@@ -19,8 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sac_ros.sac.features import SQUARE, TipKinematics
-from sac_ros.spec import CollisionSpheres, KinematicChain
+from sac_ros.sac.forward_kinematics import SQUARE, TipKinematics
+from sac_ros.types import CollisionSpheres, KinematicChain
 
 
 class Clearance(nn.Module):

@@ -25,9 +25,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.sac.features import ForwardKinematics
-from sac_ros.spec import KinematicChain, PolicySpec, Transition
+from sac_ros.sac.forward_kinematics import ForwardKinematics
+from sac_ros.spec import PolicySpec
 from sac_ros.tasks.reach import ReachTask
+from sac_ros.types import KinematicChain, Transition
 
 NEAREST, FARTHEST = 0.01, 0.3  # [m] spread of goals about the tip
 

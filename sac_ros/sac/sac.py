@@ -31,11 +31,13 @@ from sac_ros.config.training import SACConfig
 from sac_ros.sac import categorical
 from sac_ros.sac.adam import BETA1, AdamState, Parameters, adam_state, adam_step
 from sac_ros.sac.base_controller import Base, BaseController, entropy_weight, with_base
-from sac_ros.sac.features import Features, TipKinematics
+from sac_ros.sac.features import Features
+from sac_ros.sac.forward_kinematics import TipKinematics
 from sac_ros.sac.layers import Moments, Normalizer
 from sac_ros.sac.networks import Actor, Critics, Policy, sample_action
 from sac_ros.sac.state import CriticInputs, LearnerState, Noise, RunningStats
-from sac_ros.spec import KinematicChain, PolicySpec, Transition
+from sac_ros.spec import PolicySpec
+from sac_ros.types import KinematicChain, Transition
 
 Metrics = dict[str, Tensor]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.contact_postures import TABLE, ContactPostures
-from sac_ros.spec import BarredInterval
+from sac_ros.types import BarredInterval
 
 LEAST_CONTACTS = 20  # postures with contact that an interval is found from
 LEAST_SHARE = 0.6  # of the postures in an interval, in contact

@@ -27,7 +27,7 @@ from sac_ros.robot.mimic import place_mimics
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.barred_intervals import barred_intervals
 from sac_ros.sim.contact_postures import TABLE, ContactPostures, links_of, try_postures
-from sac_ros.spec import CollisionSpheres, KinematicChain
+from sac_ros.types import CollisionSpheres, KinematicChain
 
 Points = NDArray[np.float64]
 

@@ -21,13 +21,12 @@ from collections import deque
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from sac_ros.config.training import ArmConfig, RandomizationConfig
 from sac_ros.robot.loader import Robot
 from sac_ros.sim.arm import SimArm
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 PAYLOAD_RADIUS = 0.03  # [m] of the ball that is the payload
 
 

@@ -27,8 +27,8 @@ from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.errors import ModelError
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.model import PROBE
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 Box = tuple[tuple[float, ...], tuple[float, ...]]  # lower and upper corner [m]
 
 TABLE_CLEARANCE = 0.1  # [m] lowest goal above the table

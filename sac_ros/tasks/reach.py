@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import Robot
 from sac_ros.spec import ObservationField, PolicySpec
-from sac_ros.tasks.task import GOAL_RANGE, StepResult, Task, Vector, arm_spec, closeness
+from sac_ros.tasks.task import GOAL_RANGE, StepResult, Task, arm_spec, closeness
+from sac_ros.types import Vector
 
 GOAL = ObservationField('goal', 3, 'm')
 NARROW = 0.05  # [rad] below which an angle's closeness changes most

@@ -28,8 +28,7 @@ from sac_ros.robot.loader import Robot
 from sac_ros.sim.arm import SimArm
 from sac_ros.spec import ObservationField, PolicySpec
 from sac_ros.tasks.posture_sampler import Posture, PostureSampler
-
-Vector = NDArray[np.float64]
+from sac_ros.types import Vector
 
 START_RANGE = 0.5  # share of each joint's range, about its middle, in which an episode starts
 GOAL_RANGE = 0.9  # share of each joint's range in which a posture is drawn to place the goal

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.training.acceptance_figures import PassFigures, goal_moves, measure_pass, plain
-from sac_ros.training.evaluation import PolicyFn
+from sac_ros.training.rollout import PolicyFn
 
 FROM_REST, GOAL_TO_GOAL = 'from_rest', 'goal_to_goal'
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from sac_ros.deploy.supervisor import SupervisorConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.seeds import evaluation_seed
-from sac_ros.training.evaluation import Evaluation, PolicyFn
+from sac_ros.training.evaluation import Evaluation
+from sac_ros.training.rollout import PolicyFn, RolloutStep, rollout
 
 STILL_SECONDS = 0.5  # [s] at the end of an episode over which stillness is measured
 SETTLED_RADIUS = 0.02  # [m] within which the tip has reached the goal
@@ -122,32 +123,28 @@ def measure_pass(
         on_episode: called after each episode.
     """
     records = []
-    observation: NDArray[np.float32] | None = None
+    start: NDArray[np.float32] | None = None
     for number in range(episodes):
-        options = {'observation': observation} if continued and observation is not None else None
-        first, _ = env.reset(seed=evaluation_seed(number), options=options)
-        record, last = _run_episode(env, act, first)
-        observation = None if record.fault else last
+        record, last = _measure_episode(env, rollout(env, act, evaluation_seed(number), start))
+        start = last if continued and not record.fault else None
         records.append(record)
         on_episode()
     return _summarize(records, env)
 
 
-def _run_episode(
-    env: ArmEnv, act: PolicyFn, observation: NDArray[np.float32]
+def _measure_episode(
+    env: ArmEnv, steps: Iterable[RolloutStep]
 ) -> tuple[_Episode, NDArray[np.float32]]:
-    """Run an episode to its end; return its measurements and the last observation."""
-    getattr(act, 'reset', lambda: None)()
+    """Return the measurements of an episode and its last observation."""
     spec, arm = env.policy_spec, env.arm
     lower, upper = np.array(spec.position_lower), np.array(spec.position_upper)
-    periods, tips, distances, outside = [], [arm.tip_position], [], []
-    total, terminated, truncated = 0.0, False, False
-    info: dict[str, Any] = {}
-    while not (terminated or truncated):
-        observation, reward, terminated, truncated, info = env.step(act(observation))
-        total += reward
-        periods.append(info['period'])
+    periods, tips, distances, outside, total = [], [], [], [], 0.0
+    for step in steps:
         tips.append(arm.tip_position)
+        if 'period' not in step.info:  # the start
+            continue
+        total += step.reward
+        periods.append(step.info['period'])
         distances.append(float(np.linalg.norm(tips[-1] - env.goal)))
         outside.append(bool(((arm.position < lower) | (arm.position > upper)).any()))
     last = max(2, round(STILL_SECONDS / spec.control_period))
@@ -155,7 +152,7 @@ def _run_episode(
     moved = np.linalg.norm(np.diff(tips[-last - 1 :], axis=0), axis=1)
     record = _Episode(
         total=total,
-        success=bool(info['is_success']),
+        success=bool(step.info['is_success']),
         distance=np.array(distances),
         peak_speed=max(period.speed for period in periods),
         guarded=sum(period.guarded for period in periods),
@@ -168,7 +165,7 @@ def _run_episode(
         tip_speed=float(moved.mean()) / spec.control_period,
         chatter=float(np.abs(np.diff(actions, axis=0)).mean()) if len(actions) > 1 else math.nan,
     )
-    return record, observation
+    return record, step.observation
 
 
 def _summarize(records: Sequence[_Episode], env: ArmEnv) -> PassFigures:

@@ -32,9 +32,10 @@ from sac_ros.filesystem import writing
 from sac_ros.replay import ReplayWriter
 from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.seeds import training_seed
-from sac_ros.spec import PolicySpec, Transition
+from sac_ros.spec import PolicySpec
 from sac_ros.training.actor_snapshot import SnapshotPolicy, wait_for_snapshot
 from sac_ros.training.collector import Collector
+from sac_ros.types import Transition
 
 MAX_LEAD = 250  # transitions that the collector may be ahead of the learner's updates
 WAIT_PERIOD = 0.002  # [s] between two looks at the snapshot while it waits

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.seeds import training_seed
-from sac_ros.spec import Transition
-from sac_ros.training.evaluation import PolicyFn
 from sac_ros.training.open_episode import OpenEpisode, retrace
+from sac_ros.training.rollout import PolicyFn
+from sac_ros.types import Transition
 
 MAX_RETRACED = 100_000  # actions of an episode that can be continued; a longer one is not
 logger = logging.getLogger(__name__)

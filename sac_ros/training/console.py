@@ -12,17 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a training run shows on a terminal, or as plain lines where there is none."""
+"""Progress and result of a training run on a terminal, or as plain lines without one."""
 
 from __future__ import annotations
 
 import math
-import shlex
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,17 +27,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from sac_ros.config.base import build, flatten
-from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
-from sac_ros.deploy.controller import GOAL_SIZES
-from sac_ros.training.acceptance import Acceptance, acceptance_table, percent
+from sac_ros.training.acceptance import acceptance_table, percent
+from sac_ros.training.next_steps import command, next_steps, verdict_lines
 from sac_ros.training.progress import TrainingProgress
 from sac_ros.training.result import TrainingResult
 from sac_ros.training.trainer import Trainer
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 15.0  # between two lines where there is no terminal
-ROBOT_TELLS = {'joint_position', 'joint_velocity', 'previous_action', *GOAL_SIZES}
 
 
 class TrainingReport:
@@ -144,7 +138,7 @@ class TrainingReport:
             steps = next_steps(trainer.config, trainer.run_dir, told, result)
             self._console.print(steps, soft_wrap=True)
         self._console.print('one page with results, curves, critics and playback:')
-        self._console.print(f'  {_command("report", str(trainer.run_dir))}', soft_wrap=True)
+        self._console.print(f'  {command("report", str(trainer.run_dir))}', soft_wrap=True)
 
     def _draw(self) -> None:
         progress = self._trainer.progress()
@@ -179,78 +173,6 @@ def _choice(result: TrainingResult) -> str:
         faults = sum(figures.faults for figures in passes)
         words.append(f'{candidate.name} (step {candidate.step:,}) {shares}, {faults} FAULTs')
     return f'the {result.deployed} one; success: {"; ".join(words)}'
-
-
-def verdict_lines(acceptance: Acceptance) -> list[str]:
-    """Return verdict and warnings, and for a policy that is not accepted what to try."""
-    lines = [acceptance.verdict, *(f'warning: {warning}' for warning in acceptance.warnings)]
-    if acceptance.accepted:
-        return lines
-    figures = acceptance.passes.values()
-    hints = ['train longer: the same command with more --steps']
-    if any(f.contacts or f.outside_limits for f in figures):
-        hints.append('look at limits, table and goals: sac_ros inspect-robot')
-    if any(f.faults or f.peak_speed > acceptance.thresholds.warn_speed for f in figures):
-        hints.append('check arm.velocity_limits and arm.torque_limits; lower controller.residual')
-    if any(f.chatter > acceptance.thresholds.chatter for f in figures):
-        hints.append('raise task.smoothness_cost, or lower controller.residual_at_goal')
-    return [*lines, 'to try:', *(f'  - {hint}' for hint in hints)]
-
-
-def next_steps(config: TrainConfig, run_dir: Path, told: Set[str], result: TrainingResult) -> str:
-    """Return the commands that deploy and measure a policy, for the robot and task of its run.
-
-    Args:
-        config: of the run.
-        run_dir: where `policy.onnx` is.
-        told: names of the fields that the policy observes.
-        result: of the run; a policy that is not accepted is not deployed.
-    """
-    lines = []
-    accepted = result.acceptance is not None and result.acceptance.accepted
-    if told <= ROBOT_TELLS and accepted:
-        lines += _deployment(config, run_dir, result.goal, told)
-    evaluate = _command('evaluate', str(run_dir))
-    return '\n'.join((*lines, 'measure the exported file again:', f'  {evaluate}'))
-
-
-def _deployment(
-    config: TrainConfig, run_dir: Path, goal: tuple[float, ...], told: Set[str]
-) -> list[str]:
-    """Return the lines that say how to deploy."""
-    usual = flatten(build(TrainConfig, {'randomization.preset': config.randomization.preset}))
-    usual['randomization.preset'] = TrainConfig().randomization.preset
-    given = {name: value for name, value in flatten(config).items() if value != usual[name]}
-    options = [
-        word
-        for name, value in given.items()
-        if name.startswith(('arm.', 'randomization.'))
-        for word in _option(name, value)
-    ]
-    words = [f'run_dir:={run_dir.resolve()}']
-    words += [f'{LAUNCH_ARGUMENTS[k]}:={given[k]}' for k in given if k in LAUNCH_ARGUMENTS]
-    words += ['goals:=pose'] if 'goal_orientation' in told else []
-    numbers = [f'{value:g}' for value in goal]
-    send = _command('goal', *numbers)
-    return [
-        'next, in three terminals:',
-        f'  {_command("node", "sim", *options)}',
-        f'  {_command("node", "policy", str(run_dir))}',
-        f'  {send} && {_command("enable")}',
-        'or, where ROS 2 is installed:',
-        f'  {shlex.join(("ros2", "launch", "sac_ros", "deploy.launch.py", *words))}',
-    ]
-
-
-def _command(*words: str) -> str:
-    return shlex.join(('.venv/bin/sac_ros', *words))
-
-
-def _option(name: str, value: Any) -> tuple[str, ...]:
-    """Return a setting as the command line takes it."""
-    if isinstance(value, bool):
-        return (f'--{name}' if value else f'--no-{name}',)
-    return f'--{name}', str(value)
 
 
 def _duration(seconds: float) -> str:

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -27,11 +26,10 @@ from numpy.typing import NDArray
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.seeds import evaluation_seed
 from sac_ros.spec import PolicySpec
+from sac_ros.training.rollout import PolicyFn, rollout
 
 EVALUATION_STEPS = 1_000  # actions per episode where the environment says no limit
 logger = logging.getLogger(__name__)
-
-PolicyFn = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Evaluation(NamedTuple):
@@ -60,22 +58,15 @@ def evaluate(
     """
     returns, successes, cut_off = [], [], 0
     limit = getattr(env, 'episode_steps', 0) or EVALUATION_STEPS
-    observation: NDArray[np.float32] | None = None
+    start: NDArray[np.float32] | None = None
     for episode in range(episodes):
-        options = {'observation': observation} if continued and observation is not None else None
-        observation, _ = env.reset(seed=evaluation_seed(episode), options=options)
-        total, terminated, truncated = 0.0, False, False
-        info: dict[str, Any] = {}
-        for _ in range(limit):
-            observation, reward, terminated, truncated, info = env.step(act(observation))
-            total += float(reward)
-            if terminated or truncated:
-                break
-        else:
-            cut_off += 1
-        observation = None if terminated else observation
+        total = 0.0
+        for step in rollout(env, act, evaluation_seed(episode), start, limit):
+            total += step.reward
+        cut_off += not (step.terminated or step.truncated)
+        start = step.observation if continued and not step.terminated else None
         returns.append(total)
-        successes.append(float(info.get('is_success', np.nan)))
+        successes.append(float(step.info.get('is_success', np.nan)))
     if cut_off:
         logger.warning(
             'evaluation: %d of %d episodes were cut off after %d actions; --episode_steps sets '

@@ -27,7 +27,8 @@ from sac_ros.filesystem import read_json_lines, write_atomically
 from sac_ros.sac.state import LearnerState
 from sac_ros.training.acceptance_figures import measure_pass
 from sac_ros.training.best_checkpoint import BestCheckpoint
-from sac_ros.training.evaluation import Evaluation, PolicyFn, evaluate
+from sac_ros.training.evaluation import Evaluation, evaluate
+from sac_ros.training.rollout import PolicyFn
 
 
 class Evaluator:

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from sac_ros.config.training import TrainConfig
 from sac_ros.sim.arm import SimArm
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
-Vector = NDArray[np.float64]
 STIFFNESS, DAMPING = 150.0, 20.0  # [1/s^2], [1/s] of the joint error
 REFERENCE_GAIN = 6.0  # [1/s] speed of the reference per distance to its end
 SPEED = 0.8  # share of the velocity limit that the reference uses

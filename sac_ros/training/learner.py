@@ -31,7 +31,7 @@ from sac_ros.replay.format import Layout
 from sac_ros.sac.hindsight import Hindsight
 from sac_ros.sac.sac import SAC, Metrics
 from sac_ros.sac.state import LearnerState
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 if TYPE_CHECKING:
     from sac_ros.accel.compiler import Compiler

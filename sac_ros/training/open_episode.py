@@ -28,7 +28,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 Array = NDArray[np.float32]
 

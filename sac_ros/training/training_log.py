@@ -25,9 +25,10 @@ from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import EnvError
 from sac_ros.seeds import evaluation_seed
-from sac_ros.training.evaluation import Evaluation, PolicyFn
+from sac_ros.training.evaluation import Evaluation
+from sac_ros.training.rollout import PolicyFn
 from sac_ros.training.tensorboard import EventLog
-from sac_ros.training.video import Frames, gif
+from sac_ros.training.video import film, gif
 
 WIDTH, HEIGHT = 320, 240  # pixels of a video
 NAMES = {
@@ -98,18 +99,3 @@ class TrainingLog:
             return
         content = gif(frames, self._config.arm.control_period)
         self._events().picture(step, 'eval/video', content, WIDTH, HEIGHT)
-
-
-def film(env: ArmEnv, act: PolicyFn, seed: int) -> Frames:
-    """Run one episode and return its frames.
-
-    Raises:
-        EnvError: there is nothing to draw with.
-    """
-    observation, _ = env.reset(seed=seed)
-    frames, ended = [env.draw()], False
-    while not ended:
-        observation, _, terminated, truncated, _ = env.step(act(observation))
-        frames.append(env.draw())
-        ended = terminated or truncated
-    return frames

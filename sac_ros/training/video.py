@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Frames as a GIF, or as an MP4 where ffmpeg is installed."""
+"""Video of an episode: a GIF, or an MP4 where ffmpeg is installed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.errors import ConfigError
 from sac_ros.filesystem import write_atomically, writing
+from sac_ros.training.rollout import PolicyFn, rollout
 
 # Not imageio: its GIFs are Pillow's as well, and the ffmpeg that it brings takes 165 MB.
 Frames = Sequence[NDArray[np.uint8]]  # each (height, width, 3)
+
+
+def film(env: ArmEnv, act: PolicyFn, seed: int) -> Frames:
+    """Run one episode and return its frames.
+
+    Raises:
+        EnvError: there is nothing to draw with.
+    """
+    return [env.draw() for _ in rollout(env, act, seed)]
 
 
 def gif(frames: Frames, period: float) -> bytes:

@@ -19,7 +19,8 @@ import dataclasses
 import torch
 
 from sac_ros.config.training import SACConfig
-from sac_ros.spec import ObservationField, PolicySpec, Transition
+from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.types import Transition
 
 
 def problem(n_observation=2, n_action=1):

@@ -31,7 +31,8 @@ from sac_ros.deploy.onnx_policy import (
     SPEC_KEY,
 )
 from sac_ros.deploy.policy_file import append_checksum
-from sac_ros.spec import KinematicChain, ObservationField, PolicySpec
+from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.types import KinematicChain
 
 
 def reach_spec(n=2, **changes):

@@ -17,7 +17,8 @@
 import numpy as np
 
 from sac_ros.replay.filesystem import FileSystem
-from sac_ros.spec import ObservationField, PolicySpec, Transition
+from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.types import Transition
 
 SMALL = 512  # records per segment, the least for 128-byte records
 

@@ -24,6 +24,7 @@ from sac_ros.config.training import TaskConfig
 from sac_ros.errors import SpecMismatch
 from sac_ros.robot.loader import load_robot
 from sac_ros.ros import conversions as messages
+from sac_ros.ros.diagnostics import LEVELS, to_status
 from sac_ros.tasks.reach import ReachPoseTask
 
 NAMES = ('j1', 'j2', 'j3')
@@ -103,5 +104,5 @@ def test_a_quaternion_must_be_finite_and_of_length_1():
 
 
 def test_status():
-    status = messages.to_status('policy', 'warn', 'READY', {'faults': 2})
-    assert status.values[0].value == '2' and status.level == messages.LEVELS['warn']
+    status = to_status('policy', 'warn', 'READY', {'faults': 2})
+    assert status.values[0].value == '2' and status.level == LEVELS['warn']

@@ -27,7 +27,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from sac_ros.robot.loader import load_robot
-from sac_ros.ros.policy_node import LATCHED_TOPIC
+from sac_ros.ros.qos import LATCHED
 from sac_ros.tasks.reach import reach_spec
 
 SAC_ROS = ('-m', 'sac_ros')
@@ -59,7 +59,7 @@ def last_of(states):
 
 
 def test_the_steps_of_the_readme(graph, run_dir):
-    states = graph.subscribe(String, '/policy_node/state', LATCHED_TOPIC)
+    states = graph.subscribe(String, '/policy_node/state', LATCHED)
     joints = graph.subscribe(JointState, '/joint_states')
     sim = graph.start('sim_node', 'node', 'sim', '--rate', '250', program=SAC_ROS)
     node = graph.start(
@@ -105,7 +105,7 @@ def test_the_steps_of_the_readme(graph, run_dir):
 
 def test_a_namespaced_goal_reaches_a_node_of_another_name(graph, tmp_path):
     policy = save(linear_policy(pose_spec(3)), tmp_path / 'policy.onnx')
-    states = graph.subscribe(String, '/left/driver/state', LATCHED_TOPIC)
+    states = graph.subscribe(String, '/left/driver/state', LATCHED)
     node = graph.start(
         'policy_node', 'node', 'policy', policy, '--ros-args', '-r', '__ns:=/left',
         '-r', '__node:=driver', program=SAC_ROS,

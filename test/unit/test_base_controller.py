@@ -24,13 +24,13 @@ from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.base_controller import make_controller, with_base
 from sac_ros.sac.clearance import Clearance
-from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sac.forward_kinematics import ForwardKinematics
 from sac_ros.sac.sac import SAC
 from sac_ros.sim.collision import with_collisions
-from sac_ros.spec import Transition
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.tasks.task import arm_spec
 from sac_ros.training.export import probe_observations
+from sac_ros.types import Transition
 
 ARMS = ['default', 'panda-urdf', 'openarm-left', 'xarm7']
 

@@ -24,7 +24,7 @@ from tensors import leaves
 
 from sac_ros.accel.compiler import Compiler
 from sac_ros.sac.sac import SAC, categorical
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 
 def bounds_of(low, high, bonus=0.0):

@@ -26,8 +26,8 @@ from sac_ros.config.base import build
 from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
 from sac_ros.envs.simulator import SimConfig
 from sac_ros.training.acceptance import Acceptance, AcceptanceThresholds
-from sac_ros.training.console import next_steps, verdict_lines
 from sac_ros.training.evaluation import Evaluation
+from sac_ros.training.next_steps import next_steps, verdict_lines
 from sac_ros.training.result import TrainingResult
 
 JOINTS = {'joint_position', 'joint_velocity', 'previous_action'}

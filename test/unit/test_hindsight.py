@@ -23,9 +23,9 @@ from sac_ros.config.training import SACConfig, TaskConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.hindsight import Hindsight
-from sac_ros.spec import Transition
 from sac_ros.tasks.reach import ReachTask
 from sac_ros.training.trainer import Trainer
+from sac_ros.types import Transition
 
 
 def lived(config, steps=60):

@@ -21,7 +21,8 @@ import torch
 
 from sac_ros.config.training import ArmConfig, SACConfig, TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
-from sac_ros.sac.features import BOUND, Features, ForwardKinematics
+from sac_ros.sac.features import BOUND, Features
+from sac_ros.sac.forward_kinematics import ForwardKinematics
 from sac_ros.sac.layers import BatchRenorm, Normalizer, dropout_mask
 from sac_ros.sac.networks import Actor, Critics, sample_action
 from sac_ros.sim.arm import SimArm

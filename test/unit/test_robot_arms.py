@@ -22,7 +22,7 @@ from real_arms import MJCF, arm_config, real_arm, some_of
 from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import make_env_bundle
-from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sac.forward_kinematics import ForwardKinematics
 from sac_ros.sac.sac import SAC
 from sac_ros.training.export import export_policy
 from sac_ros.training.trainer import Trainer

@@ -25,7 +25,7 @@ from sac_ros.errors import ModelError
 from sac_ros.robot.loader import load_robot
 from sac_ros.robot.urdf_writer import to_urdf
 from sac_ros.sac.base_controller import BaseController
-from sac_ros.sac.features import ForwardKinematics
+from sac_ros.sac.forward_kinematics import ForwardKinematics
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.geometry import arm_geometry
 from sac_ros.tasks.reach import reach_spec

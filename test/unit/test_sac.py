@@ -35,7 +35,7 @@ from sac_ros.sac.adam import adam_state, adam_step
 from sac_ros.sac.base_controller import Base, entropy_weight
 from sac_ros.sac.networks import sample_action
 from sac_ros.sac.sac import SAC
-from sac_ros.spec import Transition
+from sac_ros.types import Transition
 
 
 def test_update_is_pure_and_reproducible():

@@ -27,7 +27,8 @@ from sac_ros.sac.adam import adam_step
 from sac_ros.sac.networks import sample_action
 from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import CriticInputs, Noise
-from sac_ros.spec import ObservationField, PolicySpec, Transition
+from sac_ros.spec import ObservationField, PolicySpec
+from sac_ros.types import Transition
 
 PLAIN = SACConfig(normalization='none', normalize_observation=False, critic_loss='squared')
 ACTIONS = np.linspace(-1, 1, 20_003)[1:-1]  # the open interval, for numerical integration

@@ -33,10 +33,10 @@ from sac_ros.config.base import flatten
 from sac_ros.config.training import SACConfig, TaskConfig
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
 from sac_ros.sac.sac import SAC
-from sac_ros.spec import Transition
 from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint
 from sac_ros.training.open_episode import retrace
 from sac_ros.training.trainer import Trainer
+from sac_ros.types import Transition
 
 
 def test_every_transition_is_stored_with_its_episode(tmp_path):
