@@ -45,7 +45,8 @@ import torch
 from arms import arm_config
 from numpy.typing import NDArray
 
-from sac_ros.config.training import RandomizationConfig, TrainConfig
+from sac_ros.config.robot import RandomizationConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.filesystem import write_atomically

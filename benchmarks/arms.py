@@ -24,7 +24,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 
 ROBOSUITE = ('panda', 'iiwa', 'ur5e', 'jaco', 'kinova3', 'sawyer')
 EXAMPLES = {  # files below example-robot-data's robots/

@@ -35,7 +35,8 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from sac_ros.config.training import RandomizationConfig, TrainConfig
+from sac_ros.config.robot import RandomizationConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.batch_env import BatchArmEnv
 
 

@@ -36,7 +36,8 @@ import numpy as np
 import torch
 
 from sac_ros.config.base import build
-from sac_ros.config.training import TaskConfig, TrainConfig
+from sac_ros.config.robot import TaskConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.networks import sample_action
 from sac_ros.seeds import evaluation_seed

@@ -36,13 +36,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sac_ros.config.training import (
-    ArmConfig,
-    RandomizationConfig,
-    SACConfig,
-    TaskConfig,
-    TrainConfig,
-)
+from sac_ros.config.robot import ArmConfig, RandomizationConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.training.evaluation import evaluate, onnx_action

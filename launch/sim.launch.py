@@ -23,7 +23,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.config.training import LAUNCH_ARGUMENTS
+from sac_ros.config.robot import LAUNCH_ARGUMENTS
 from sac_ros.envs.simulator import SimConfig
 from sac_ros.ros.launch_common import (
     LIMITS,

@@ -23,7 +23,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
+from sac_ros.config.robot import LAUNCH_ARGUMENTS
+from sac_ros.config.training import TrainConfig
 from sac_ros.ros.launch_common import (
     LIMITS,
     RANDOMIZATION,

@@ -109,7 +109,7 @@ def load(model: str, joints: str, tip: str, xacro_args: str) -> Robot:
 
 def arm_of_robot(robot: Robot) -> ViewedArm:
     """Return what the view has to know of a robot."""
-    from sac_ros.config.training import ArmConfig, TaskConfig
+    from sac_ros.config.robot import ArmConfig, TaskConfig
     from sac_ros.ros.rviz_config import ViewedArm
     from sac_ros.sim.arm import SimArm
     from sac_ros.sim.geometry import arm_geometry

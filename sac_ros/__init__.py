@@ -24,14 +24,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sac_ros.config.training import (
-        ArmConfig,
-        ControllerConfig,
-        RandomizationConfig,
-        SACConfig,
-        TaskConfig,
-        TrainConfig,
-    )
+    from sac_ros.config.robot import ArmConfig, ControllerConfig, RandomizationConfig, TaskConfig
+    from sac_ros.config.training import SACConfig, TrainConfig
     from sac_ros.deploy.onnx_policy import OnnxPolicy
     from sac_ros.deploy.policy_controller import Command, PolicyController
     from sac_ros.deploy.safety_filter import SafetyConfig
@@ -91,14 +85,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    'config.training': (
-        'ArmConfig',
-        'ControllerConfig',
-        'RandomizationConfig',
-        'SACConfig',
-        'TaskConfig',
-        'TrainConfig',
-    ),
+    'config.robot': ('ArmConfig', 'ControllerConfig', 'RandomizationConfig', 'TaskConfig'),
+    'config.training': ('SACConfig', 'TrainConfig'),
     'deploy.onnx_policy': ('OnnxPolicy',),
     'deploy.policy_controller': ('Command', 'PolicyController'),
     'deploy.safety_filter': ('SafetyConfig',),

@@ -24,13 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sac_ros.config.base import build, flatten, settings
-from sac_ros.config.training import (
-    ARM_ENV,
-    ArmConfig,
-    RandomizationConfig,
-    TaskConfig,
-    TrainConfig,
-)
+from sac_ros.config.robot import ArmConfig, RandomizationConfig, TaskConfig
+from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.errors import ConfigError
 
 if TYPE_CHECKING:

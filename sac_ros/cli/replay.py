@@ -189,7 +189,8 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _import_bag(options: argparse.Namespace) -> int:
-    from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
+    from sac_ros.config.robot import ArmConfig, TaskConfig
+    from sac_ros.config.training import TrainConfig
     from sac_ros.envs.arm_env import ArmEnv
     from sac_ros.replay.rosbag import Topics, import_rosbag
     from sac_ros.tasks.reach import ReachTask

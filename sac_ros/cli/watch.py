@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sac_ros.cli.arguments import config_from
-from sac_ros.config.training import ArmConfig, RandomizationConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig, TaskConfig
 from sac_ros.errors import ConfigError
 
 if TYPE_CHECKING:

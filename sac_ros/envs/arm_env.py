@@ -23,7 +23,8 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from sac_ros.config.training import ARM_ENV, ArmConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig
+from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter
 from sac_ros.envs.gym_loader import make_gym_env
 from sac_ros.errors import ConfigError

@@ -26,7 +26,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from sac_ros.config.base import Config, config_field
-from sac_ros.config.training import ArmConfig, RandomizationConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig, TaskConfig
 from sac_ros.deploy.safety_filter import fallback_torque
 from sac_ros.errors import ConfigError
 from sac_ros.sim.domain_randomization import make_arm

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sac_ros.config.limit_overrides import parse_limit_overrides
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.actuation import choose_joints, with_torque_limits
 from sac_ros.robot.actuators import (

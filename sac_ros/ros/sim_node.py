@@ -33,7 +33,7 @@ from std_msgs.msg import Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
-from sac_ros.config.training import TaskConfig
+from sac_ros.config.robot import TaskConfig
 from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError, SpecMismatch
 from sac_ros.robot.urdf_writer import robot_description

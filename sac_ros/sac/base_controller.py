@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sac_ros.config.training import ControllerConfig
+from sac_ros.config.robot import ControllerConfig
 from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.errors import ConfigError
 from sac_ros.sac.clearance import Clearance

@@ -20,7 +20,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.robot.kinematics import tip_body
 from sac_ros.robot.loader import Robot, robot_from_config
 from sac_ros.robot.mimic import place_mimics

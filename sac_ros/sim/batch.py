@@ -21,7 +21,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
-from sac_ros.config.training import ArmConfig, RandomizationConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig
 from sac_ros.robot.mimic import place_mimics
 from sac_ros.sim.domain_randomization import RandomizedArm, make_arm
 

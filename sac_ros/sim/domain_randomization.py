@@ -22,7 +22,7 @@ from collections import deque
 import mujoco
 import numpy as np
 
-from sac_ros.config.training import ArmConfig, RandomizationConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig
 from sac_ros.robot.loader import Robot
 from sac_ros.sim.arm import SimArm
 from sac_ros.types import Vector

@@ -22,7 +22,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.training import TaskConfig
+from sac_ros.config.robot import TaskConfig
 from sac_ros.deploy.arm_geometry import ArmGeometry
 from sac_ros.robot.kinematics import SLIDE
 from sac_ros.sim.arm import SimArm

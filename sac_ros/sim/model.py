@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import mujoco
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.robot.loader import Robot
 from sac_ros.robot.source import compile_spec
 from sac_ros.robot.table import add_surroundings, add_table

@@ -20,7 +20,7 @@ import importlib.util
 import inspect
 from pathlib import Path
 
-from sac_ros.config.training import TaskConfig
+from sac_ros.config.robot import TaskConfig
 from sac_ros.errors import EnvError
 from sac_ros.sim.arm import SimArm
 from sac_ros.tasks.reach import ReachPoseTask, ReachTask, TrackTask

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.config.training import ArmConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
 from sac_ros.robot.loader import Robot
 from sac_ros.sim.arm import SimArm
 from sac_ros.spec import ObservationField, PolicySpec

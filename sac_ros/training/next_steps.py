@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from sac_ros.config.base import build, flatten
-from sac_ros.config.training import LAUNCH_ARGUMENTS, TrainConfig
+from sac_ros.config.robot import LAUNCH_ARGUMENTS
+from sac_ros.config.training import TrainConfig
 from sac_ros.deploy.controller import GOAL_SIZES
 from sac_ros.training.acceptance import Acceptance
 from sac_ros.training.result import TrainingResult

@@ -26,7 +26,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from sac_ros.config.training import ArmConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.robot.loader import load_robot
 

@@ -14,7 +14,8 @@
 
 """Short runs for the tests of the report."""
 
-from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.training.trainer import Trainer
 
 JOINTS = ('<script>window.hacked=1</script>', 'elbow & wrist')

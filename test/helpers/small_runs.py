@@ -16,7 +16,8 @@
 
 from pathlib import Path
 
-from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ControllerConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.replay import ReplayReader
 from sac_ros.training.trainer import Trainer
 

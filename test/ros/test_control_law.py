@@ -27,7 +27,8 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from sac_ros.config.base import flatten
-from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, ControllerConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.ros import conversions as messages

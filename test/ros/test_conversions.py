@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped, Pose, PoseStamped, Quaternion
 
-from sac_ros.config.training import TaskConfig
+from sac_ros.config.robot import TaskConfig
 from sac_ros.errors import SpecMismatch
 from sac_ros.robot.loader import load_robot
 from sac_ros.ros import conversions as messages

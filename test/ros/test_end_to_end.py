@@ -27,7 +27,8 @@ from std_srvs.srv import SetBool
 from train_node_runs import settings_file
 
 from sac_ros.config.base import flatten
-from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, ControllerConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.robot.loader import load_robot
 from sac_ros.ros import conversions as messages
 from sac_ros.sim.arm import SimArm

@@ -20,7 +20,8 @@ import json
 import numpy as np
 import pytest
 
-from sac_ros.config.training import RandomizationConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import RandomizationConfig, TaskConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.training.acceptance import (
     FROM_REST,

@@ -23,7 +23,8 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
-from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.envs.gym_loader import make_gym_env
 from sac_ros.errors import ConfigError, EnvError, SpecMismatch

@@ -22,7 +22,7 @@ import pytest
 from policy_files import linear_policy, reach_spec, save
 from robot_texts import body, mjcf
 
-from sac_ros.config.training import ArmConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
 from sac_ros.deploy.arm_geometry import ArmGeometry, angle_between, quaternion_of
 from sac_ros.deploy.onnx_policy import OnnxPolicy
 from sac_ros.errors import PolicyError

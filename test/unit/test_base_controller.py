@@ -19,7 +19,8 @@ import pytest
 import torch
 from real_arms import arm_config, real_arm
 
-from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ControllerConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.base_controller import make_controller, with_base

@@ -19,7 +19,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sac_ros.config.training import RandomizationConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import RandomizationConfig, TaskConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.envs.batch_env import BatchArmEnv

@@ -22,7 +22,7 @@ import torch
 from small_runs import config, stop_at
 from tensors import same
 
-from sac_ros.config.training import ControllerConfig
+from sac_ros.config.robot import ControllerConfig
 from sac_ros.deploy.policy_file import find_policy
 from sac_ros.errors import CheckpointError
 from sac_ros.training.acceptance_figures import measure_pass

@@ -21,7 +21,8 @@ import pytest
 from policy_files import pose_spec, reach_spec
 
 from sac_ros.config.base import build, flatten, settings
-from sac_ros.config.training import ArmConfig, RandomizationConfig, SACConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.errors import ConfigError
 from sac_ros.spec import PolicySpec
 from sac_ros.training.checkpoint import config_of

@@ -23,7 +23,8 @@ import pytest
 from sac_ros.cli.arguments import Parser
 from sac_ros.cli.main import add_settings
 from sac_ros.config.base import build
-from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.simulator import SimConfig
 from sac_ros.training.acceptance import Acceptance, AcceptanceThresholds
 from sac_ros.training.evaluation import Evaluation

@@ -17,7 +17,8 @@
 import numpy as np
 import pytest
 
-from sac_ros.config.training import ArmConfig, RandomizationConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv
 from sac_ros.sim.arm import SimArm
 from sac_ros.sim.domain_randomization import RandomizedArm, make_arm

@@ -19,7 +19,8 @@ import onnx
 import pytest
 import torch
 
-from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import MAX_PARITY, OnnxPolicy
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.errors import ExportError

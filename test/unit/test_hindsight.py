@@ -19,7 +19,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sac_ros.config.training import SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import ConfigError
 from sac_ros.sac.hindsight import Hindsight

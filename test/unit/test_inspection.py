@@ -23,7 +23,8 @@ from PIL import Image
 
 from sac_ros.cli.main import main
 from sac_ros.config.base import settings
-from sac_ros.config.training import ArmConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
+from sac_ros.config.training import TrainConfig
 from sac_ros.envs.inspection import sample_goals, warnings_of
 from sac_ros.errors import EnvError
 from sac_ros.sim.arm import SimArm

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import torch
 
-from sac_ros.config.training import ArmConfig, SACConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.features import BOUND, Features
 from sac_ros.sac.forward_kinematics import ForwardKinematics

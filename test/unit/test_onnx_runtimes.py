@@ -24,7 +24,8 @@ import pytest
 from paths import ROOT
 from policy_files import linear_policy, reach_spec, save
 
-from sac_ros.config.training import ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ControllerConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.deploy.onnx_policy import OLDEST_RUNTIME, OnnxPolicy
 from sac_ros.envs.arm_env import make_env_bundle
 from sac_ros.sac.base_controller import make_controller

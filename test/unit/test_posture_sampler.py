@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from real_arms import ALL, real_arm, some_of
 
-from sac_ros.config.training import ArmConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
 from sac_ros.deploy.safety_filter import SafetyConfig
 from sac_ros.envs.inspection import sample_goals
 from sac_ros.errors import ConfigError, ModelError

@@ -20,7 +20,7 @@ import pytest
 from policy_files import linear_policy, save
 
 from sac_ros.cli.main import main
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import default_model, load_robot
 from sac_ros.sim.arm import SimArm

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from robot_texts import INERTIAL, SHAPE, child, mjcf, urdf
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.robot.loader import load_robot
 from sac_ros.sim.arm import SimArm
 

@@ -20,7 +20,7 @@ import torch
 from real_arms import ALL, real_arm
 from robot_texts import body, child, coupled, equality, mjcf, urdf
 
-from sac_ros.config.training import ArmConfig, ControllerConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, ControllerConfig, TaskConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import load_robot
 from sac_ros.robot.urdf_writer import to_urdf

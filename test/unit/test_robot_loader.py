@@ -21,7 +21,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import load_robot
 from sac_ros.sim.arm import SimArm

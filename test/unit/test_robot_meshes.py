@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from robot_texts import INERTIAL, urdf
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.errors import ModelError
 from sac_ros.robot.loader import load_robot
 from sac_ros.robot.meshes import MAX_TRIANGLES

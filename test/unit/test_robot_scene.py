@@ -20,7 +20,7 @@ import pytest
 import torch
 from real_arms import openarm_scene
 
-from sac_ros.config.training import ArmConfig, TaskConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
 from sac_ros.robot.loader import load_robot
 from sac_ros.sac.forward_kinematics import ForwardKinematics
 from sac_ros.sim.arm import SimArm

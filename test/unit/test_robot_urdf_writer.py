@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 from real_arms import MJCF, real_robot, some_of
 
-from sac_ros.config.training import ArmConfig
+from sac_ros.config.robot import ArmConfig
 from sac_ros.robot.loader import load_robot
 from sac_ros.robot.urdf_writer import robot_description, roll_pitch_yaw, to_urdf
 from sac_ros.sim.arm import SimArm

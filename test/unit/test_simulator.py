@@ -19,7 +19,7 @@ import math
 import numpy as np
 import pytest
 
-from sac_ros.config.training import ArmConfig, RandomizationConfig
+from sac_ros.config.robot import ArmConfig, RandomizationConfig
 from sac_ros.envs.simulator import SimConfig, Simulator
 from sac_ros.errors import ConfigError
 

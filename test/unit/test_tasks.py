@@ -25,7 +25,8 @@ from paths import ROOT, TWO_JOINTS
 from real_arms import ALL, arm_config, some_of
 
 from sac_ros.cli.main import main
-from sac_ros.config.training import ArmConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env_bundle
 from sac_ros.errors import EnvError
 from sac_ros.sac.features import Features

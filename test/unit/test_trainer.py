@@ -30,7 +30,8 @@ from small_runs import HIDDEN, config, episodes, rows, stop_at, transitions
 from tensors import leaves, same
 
 from sac_ros.config.base import flatten
-from sac_ros.config.training import SACConfig, TaskConfig
+from sac_ros.config.robot import TaskConfig
+from sac_ros.config.training import SACConfig
 from sac_ros.errors import CheckpointError, ReplayError, SpecMismatch
 from sac_ros.sac.sac import SAC
 from sac_ros.training.checkpoint import load_checkpoint, load_notes, save_checkpoint

@@ -26,7 +26,8 @@ from PIL import Image
 from policy_files import linear_policy, save
 
 from sac_ros.cli.main import main
-from sac_ros.config.training import ArmConfig, ControllerConfig, SACConfig, TaskConfig, TrainConfig
+from sac_ros.config.robot import ArmConfig, ControllerConfig, TaskConfig
+from sac_ros.config.training import SACConfig, TrainConfig
 from sac_ros.errors import ConfigError, EnvError
 from sac_ros.robot.loader import load_robot
 from sac_ros.sim.arm import SimArm

@@ -22,7 +22,7 @@ import sys
 
 from small_runs import HIDDEN, config
 
-from sac_ros.config.training import TaskConfig
+from sac_ros.config.robot import TaskConfig
 from sac_ros.training.trainer import Trainer
 
 run_dir, at = sys.argv[1], int(sys.argv[2])
