@@ -92,6 +92,11 @@ class Controller:
         self.goal = goal
 
     @property
+    def state_interval(self) -> float:
+        """Time between the last two joint states [s], infinite after the first."""
+        return self._interval
+
+    @property
     def commanded_torque(self) -> Vector:
         """Torque (n,) [N·m] that the policy asked for last, before ramp and guards."""
         return self._torque

@@ -125,7 +125,7 @@ class ArmView:
                 drop = markers.mark(frame, 'goal_drop', markers.GREY)
                 drawn.append(markers.line(drop, ends, 0.004 * scale))
         if offset is not None:
-            above = place + np.array([0.0, 0.0, 0.09 * scale])
+            above = place + np.array([0.0, 0.0, 0.23 * scale])
             words = markers.mark(frame, 'goal_distance', shade)
             drawn.append(markers.text(words, str(offset), above, 0.055 * scale))
         if 'goal_orientation' not in goal:
@@ -200,8 +200,9 @@ class ArmView:
         return drawn
 
     def draw_text(self, words: str, shade: ColorRGBA) -> Marker:
-        """Write below the base."""
-        place = np.array([0.0, 0.0, -0.16 * self.scale])
+        """Write below the base, lower the more lines there are: the text is centered."""
+        height = -(0.1 + 0.04 * len(words.splitlines())) * self.scale
+        place = np.array([0.0, 0.0, height])
         return markers.text(
             markers.mark(self.frame, 'text', shade), words, place, 0.06 * self.scale
         )

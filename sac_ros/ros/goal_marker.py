@@ -143,12 +143,12 @@ class GoalMarker:
 def _make_marker(
     frame: str, pose: Pose, scale: float, poses: bool, menu: list[str]
 ) -> InteractiveMarker:
-    marker = InteractiveMarker(name=NAME, pose=pose, scale=0.3 * scale)
+    marker = InteractiveMarker(name=NAME, pose=pose, scale=0.22 * scale)
     marker.header.frame_id = frame
     marker.menu_entries = [
         MenuEntry(id=number + 1, title=title) for number, title in enumerate(menu)
     ]
-    handle = markers.mark('', NAME, markers.faded(markers.BLUE, 0.4))
+    handle = markers.mark('', NAME, markers.faded(markers.WHITE, 0.15))
     markers.ball(handle, np.zeros(3), 0.06 * scale)
     handle.lifetime, handle.frame_locked = Duration(), False
     marker.controls = [

@@ -65,6 +65,7 @@ GRAPH_PERIOD = 0.5  # [s] between two looks who else publishes commands and who 
 REPORT_PERIOD = 1.0  # [s]
 VIEW_PERIOD = 0.1  # [s] between two pictures for RViz
 MAX_SKIPPED = 2  # pauses in a row without a deferred task
+PAUSE = 0.002  # [s] between two joint states per deferred task
 MAX_DEFERRAL = 0.1  # [s] without joint states after which nothing waits for a pause
 NO_POLICY = 'no policy is loaded; configure and activate this node first'
 BASE_FRAME = 'base_link'  # where nobody says another
@@ -102,7 +103,7 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._watch: ControllerWatch | None = None  # likewise
         self._subscribers = 0  # of commands, when the last one was published
         self._shown: State | None = None
-        # One for the pause after each command.
+        # One or more for the pause after each command.
         self._deferred_tasks: deque[Callable[[], None]] = deque()
         self._skipped = 0  # pauses in a row that the policy needed
         self._state = self.create_publisher(String, '~/state', LATCHED)
@@ -236,8 +237,10 @@ class PolicyNode(ServiceThreadsNode, LifecycleNode, ClosingNode):
         self._show()
         if controller.warm_up() and self._skipped < MAX_SKIPPED:
             self._skipped += 1
-        elif self._deferred_tasks:
-            self._skipped = 0
+            return
+        self._skipped = 0
+        count = max(1, int(min(controller.state_interval, 1.0) / PAUSE))
+        for _ in range(min(count, len(self._deferred_tasks))):
             self._deferred_tasks.popleft()()
 
     def _publish(self, torque: Vector, now: float) -> Vector:
