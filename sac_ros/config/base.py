@@ -131,9 +131,10 @@ def settings(
             yield Setting(name, kind, field.default, **field.metadata, earlier=tuple(old))
 
 
-def current_name(cls: type[Config], name: str) -> str:
-    """Return the current name of a setting that may be given by an earlier one."""
-    return {old: s.name for s in settings(cls) for old in s.earlier}.get(name, name)
+def with_current_names(cls: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the current names of settings that may be given by earlier ones."""
+    current = {old: s.name for s in settings(cls) for old in s.earlier}
+    return {current.get(name, name): value for name, value in values.items()}
 
 
 def warn_renamed(old: str, new: str) -> None:
@@ -162,7 +163,7 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: a name is unknown or a value is outside its range.
     """
-    values = {current_name(cls, name): value for name, value in values.items()}
+    values = with_current_names(cls, values)
     values = {**preset_values(cls, values), **values}
     known = {s.name for s in settings(cls)}
     for name in values:

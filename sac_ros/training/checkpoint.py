@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sac_ros.config.base import build, current_name
+from sac_ros.config.base import build, with_current_names
 from sac_ros.config.training import TrainConfig
 from sac_ros.errors import CheckpointError
 from sac_ros.filesystem import write_atomically
@@ -111,9 +111,7 @@ def config_of(notes: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ConfigError: a setting is unknown or outside its range.
     """
-    values = {
-        current_name(TrainConfig, name): value for name, value in notes.get('config', {}).items()
-    }
+    values = with_current_names(TrainConfig, notes.get('config', {}))
     if 'sac.critic_loss' not in values:
         values = _translated(values)
     config: TrainConfig = build(TrainConfig, values)
