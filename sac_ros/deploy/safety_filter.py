@@ -175,17 +175,33 @@ class SafetyFilter:
         too_fast = np.abs(velocity) > self.fault_speed
         if too_fast.any():
             return self._fault(f'far over the velocity limit at {self._named(too_fast)}', velocity)
-        low, high = self.torque_bounds(position, velocity)
-        wanted = clip(low, torque, high)
-        step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
-        kept = clip(np.minimum(low, 0.0), self._last, np.maximum(high, 0.0))
-        safe = limit_rate(wanted, kept, step)
+        wanted, safe = self.guarded_torque(torque, self._last, position, velocity, dt)
         if not all_finite(safe):
             return self._fault('guarded torque is not finite', velocity)
         self._last = safe
         if (safe == torque).all():
             return FilterResult(safe)
         return FilterResult(safe, self._guards(torque, wanted, safe, position, velocity))
+
+    def guarded_torque(
+        self, torque: Vector, last: Vector, position: Vector, velocity: Vector, dt: float
+    ) -> tuple[Vector, Vector]:
+        """Return the torque within its bounds, and the same limited in rate, both (..., n) [N·m].
+
+        Where the torque before is not allowed any more, it is brought inside the bounds at once.
+
+        Args:
+            torque: what the policy wants, (..., n) [N·m].
+            last: let through before, (..., n) [N·m].
+            position: (..., n) [rad].
+            velocity: (..., n) [rad/s].
+            dt: time since then [s].
+        """
+        low, high = self.torque_bounds(position, velocity)
+        wanted = clip(low, torque, high)
+        step = self.config.torque_rate * min(max(dt, 0.0), self.MAX_STEP_TIME)
+        kept = clip(np.minimum(low, 0.0), last, np.maximum(high, 0.0))
+        return wanted, limit_rate(wanted, kept, step)
 
     def allowed_velocity(self, position: Vector) -> tuple[Vector, Vector]:
         """Return the lowest and highest allowed velocity (..., n) [rad/s] at positions (..., n).

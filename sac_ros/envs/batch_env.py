@@ -116,7 +116,7 @@ class BatchArmEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]]):
             seen, at = np.asarray(observation, np.float64), self._slices
             self.arms.reset(arm, seen[at['joint_position']], seen[at['joint_velocity']])
             self._previous[arm] = seen[at['previous_action']]
-        self._filter.restart(self._all[arm : arm + 1], self._previous[arm] * self._limit)
+        self._filter.restart(arm, self._previous[arm] * self._limit)
 
     def step(
         self, actions: NDArray[np.float32]

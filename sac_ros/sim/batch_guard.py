@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter, clip, limit_rate
+from sac_ros.deploy.safety_filter import SafetyConfig, SafetyFilter, clip
 from sac_ros.spec import PolicySpec
+from sac_ros.types import Vector
 
 Matrix = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -52,9 +53,9 @@ class BatchSafetyFilter:
         self._filter = SafetyFilter(spec, config)
         self._last: Matrix = np.zeros((n_arms, spec.n_action))
 
-    def restart(self, arms: Rows, torque: Matrix) -> None:
-        """Take (k, n) [N·m] as the torques of arms (k,) that were let through last."""
-        self._last[arms] = torque
+    def restart(self, arm: int, torque: Vector) -> None:
+        """Take (n,) [N·m] as the torque of one arm that was let through last."""
+        self._last[arm] = torque
 
     def apply(
         self, arms: Rows, torque: Matrix, position: Matrix, velocity: Matrix, dt: float
@@ -73,11 +74,7 @@ class BatchSafetyFilter:
         unknown = np.logical_not(finite.all(axis=1))
         fast = (np.abs(velocity) > single.fault_speed).any(1)
         fault = np.asarray(unknown | fast, bool)
-        low, high = single.torque_bounds(position, velocity)
-        wanted = clip(low, torque, high)
-        step = single.config.torque_rate * min(max(dt, 0.0), single.MAX_STEP_TIME)
-        kept = clip(np.minimum(low, 0.0), self._last[arms], np.maximum(high, 0.0))
-        safe = limit_rate(wanted, kept, step)
+        wanted, safe = single.guarded_torque(torque, self._last[arms], position, velocity, dt)
         for i in np.flatnonzero(fault):
             safe[i] = single.compute_fallback(None if unknown[i] else velocity[i])
         self._last[arms] = safe
