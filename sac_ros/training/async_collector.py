@@ -19,11 +19,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
 from sac_ros.config.training import TrainConfig
 from sac_ros.envs.arm_env import ArmEnv, make_env
@@ -34,7 +36,7 @@ from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.seeds import training_seed
 from sac_ros.spec import PolicySpec
 from sac_ros.training.actor_snapshot import SnapshotPolicy, wait_for_snapshot
-from sac_ros.training.collector import Collector
+from sac_ros.training.collector import Collector, continues, open_replay
 from sac_ros.types import Transition
 
 MAX_LEAD = 250  # transitions that the collector may be ahead of the learner's updates
@@ -57,13 +59,7 @@ def collect(config: TrainConfig, should_stop: Callable[[], bool]) -> bool:
     run_dir = Path(config.run_dir)
     with writing(run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
-    with ReplayWriter(
-        run_dir / 'replay',
-        spec,
-        capacity=config.replay_capacity,
-        archive=config.replay_archive,
-        sync_every=config.sync_every,
-    ) as writer:
+    with open_replay(config, spec) as writer:
         if not wait_for_snapshot(run_dir, should_stop):
             return False
         policy = SnapshotPolicy(
@@ -71,19 +67,30 @@ def collect(config: TrainConfig, should_stop: Callable[[], bool]) -> bool:
         )
         if writer.end:
             writer.begin_episode()
-        if isinstance(env, BatchArmEnv):
-            return _collect_many(env, policy, writer, config, should_stop)
-        fraction = config.continue_episode_fraction if isinstance(env, ArmEnv) else 0.0
-        collector = Collector(env, policy, config.seed, fraction)
-        collector.episodes = writer.end  # above the number of every episode before
-        replay = ResumableReplay(writer, writer.end)
+        step = _steps_of(env, policy, writer, config)
+        most = max(MAX_LEAD, config.n_envs)
         while writer.end < config.steps and not should_stop():
-            if _lead(config, writer.end, policy) > MAX_LEAD:
+            if _lead(config, writer.end, policy) > most:
                 time.sleep(WAIT_PERIOD)
                 policy.refresh()
             else:
-                collector.step(replay)
+                step()
         return writer.end >= config.steps
+
+
+def _steps_of(
+    env: gymnasium.Env[Any, Any] | BatchArmEnv,
+    policy: SnapshotPolicy,
+    writer: ReplayWriter,
+    config: TrainConfig,
+) -> Callable[[], object]:
+    """Return the function that takes one step of every environment and stores it."""
+    if isinstance(env, BatchArmEnv):
+        return BatchCollector(env, policy, writer, config).step
+    fraction = config.continue_episode_fraction if isinstance(env, ArmEnv) else 0.0
+    collector = Collector(env, policy, config.seed, fraction)
+    collector.episodes = writer.end  # above the number of every episode before
+    return partial(collector.step, ResumableReplay(writer, writer.end))
 
 
 def _make_env(
@@ -96,37 +103,47 @@ def _make_env(
     return env, env.policy_spec
 
 
-def _collect_many(
-    env: BatchArmEnv,
-    policy: SnapshotPolicy,
-    writer: ReplayWriter,
-    config: TrainConfig,
-    should_stop: Callable[[], bool],
-) -> bool:
+class BatchCollector:
     """Collect from many arms. Their transitions alternate, so each is an episode in the replay."""
-    n, episode = env.num_envs, writer.end  # above the number of every episode before
-    numbers = episode + np.arange(n)
-    observations = env.reset(seed=[training_seed(config.seed, int(i)) for i in numbers])[0]
-    while writer.end < config.steps and not should_stop():
-        if _lead(config, writer.end, policy) > max(MAX_LEAD, n):
-            time.sleep(WAIT_PERIOD)
-            policy.refresh()
-            continue
-        seen, rewards, terminated, truncated, infos = env.step(policy.actions(observations))
-        for i in range(min(n, config.steps - writer.end)):
+
+    def __init__(
+        self, env: BatchArmEnv, policy: SnapshotPolicy, writer: ReplayWriter, config: TrainConfig
+    ) -> None:
+        """Start an episode of every arm."""
+        self._env, self._policy, self._writer, self._config = env, policy, writer, config
+        self._episodes = writer.end  # above the number of every episode before
+        self._observations = self._start(np.ones(env.num_envs, bool), None)
+
+    def step(self) -> None:
+        """Take one step of every arm and store it, no more than the steps of the run."""
+        before, writer = self._observations, self._writer
+        seen, rewards, terminated, truncated, infos = self._env.step(self._policy.actions(before))
+        for i in range(min(len(before), self._config.steps - writer.end)):
             executed = infos['executed_action'][i]
-            step = Transition(observations[i], executed, rewards[i], terminated[i], seen[i])
+            step = Transition(before[i], executed, rewards[i], terminated[i], seen[i])
             writer.begin_episode()
             writer.append(step, truncated=bool(truncated[i]))
-        observations, ended = seen, terminated | truncated
-        if ended.any():
-            numbers[ended] = numbers.max() + 1 + np.arange(ended.sum())
-            seeds = [training_seed(config.seed, int(i)) for i in numbers]
-            chances = np.array([np.random.default_rng((seed, 1)).random() for seed in seeds])
-            rows = np.where((chances < config.continue_episode_fraction)[:, None], seen, np.nan)
-            options = {'reset_mask': ended, 'observation': rows}
-            observations = env.reset(seed=seeds, options=options)[0]
-    return writer.end >= config.steps
+        ended = terminated | truncated
+        self._observations = self._start(ended, seen) if ended.any() else seen
+
+    def _start(
+        self, mask: NDArray[np.bool_], final: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """Start episodes of the arms in the mask, a share of them as the last ones ended.
+
+        Args:
+            mask: (N,).
+            final: observations (N, n_obs) in which the last episodes ended, None before.
+        """
+        seeds: list[int | None] = [None] * len(mask)
+        rows = np.full((len(mask), self._env.policy_spec.n_observation), np.nan, np.float32)
+        for arm in np.flatnonzero(mask):
+            seeds[arm] = seed = training_seed(self._config.seed, self._episodes)
+            self._episodes += 1
+            if final is not None and continues(seed, self._config.continue_episode_fraction):
+                rows[arm] = final[arm]
+        options = {'reset_mask': mask, 'observation': rows}
+        return self._env.reset(seed=seeds, options=options)[0]
 
 
 def _lead(config: TrainConfig, steps: int, policy: SnapshotPolicy) -> float:

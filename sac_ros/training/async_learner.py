@@ -27,15 +27,14 @@ from torch import Tensor, nn
 
 from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.errors import ConfigError, ReplayError
-from sac_ros.filesystem import write_atomically, writing
-from sac_ros.replay import MixedSampler, ReplayReader, Sampler
+from sac_ros.filesystem import write_atomically
+from sac_ros.replay import ReplayReader
 from sac_ros.sac.layers import RENORM_EPSILON
 from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import LearnerState
 from sac_ros.training.actor_snapshot import GRAPH, INPUT, OUTPUT, write_snapshot
 from sac_ros.training.onnx_graph import to_onnx
-from sac_ros.training.trainer import LOG_STEPS, SAVE_SECONDS, StopRequested, Trainer
-from sac_ros.training.training_log import TrainingLog
+from sac_ros.training.trainer import StopRequested, Trainer
 
 PUBLISH_SECONDS = 0.25  # [s] between two snapshots
 IDLE_SECONDS = 0.002  # [s] between two looks at the replay while no update is due
@@ -79,19 +78,12 @@ class AsyncLearner(Trainer):
         Raises:
             SacRosError: the disk fails.
         """
-        self._should_stop = should_stop
-        torch.set_flush_denormal(True)
-        with writing(self.run_dir):
-            self.run_dir.mkdir(parents=True, exist_ok=True)
-        self._log = TrainingLog(self.config)
-        self._started = self._saved = time.monotonic()
-        self._meter.start(self.step)
+        self._prepare(should_stop)
         write_atomically(self.run_dir / GRAPH, behavior_graph(self.sac, self.spec.n_observation))
         self._publish()
         with contextlib.closing(self._log), contextlib.suppress(StopRequested):
             reader = self._wait_for_replay(on_step)
-            sampler = self._sampler_of(reader)
-            self.evaluator.due |= self.step == 0 and self.best is not None
+            sampler = self._make_sampler(reader)
             while not self._is_done and not self._is_stopping:
                 self._evaluate_if_due()
                 self._follow(reader)
@@ -99,11 +91,9 @@ class AsyncLearner(Trainer):
                     self.learner.update(sampler)
                 else:
                     time.sleep(IDLE_SECONDS)
-                now = time.monotonic()
-                if now - self._published > PUBLISH_SECONDS:
+                if time.monotonic() - self._published > PUBLISH_SECONDS:
                     self._publish()
-                if now - self._saved > SAVE_SECONDS:
-                    self.save()
+                self._save_if_due()
                 on_step(self)
         self._publish()
         self.save()
@@ -131,22 +121,13 @@ class AsyncLearner(Trainer):
             time.sleep(IDLE_SECONDS)
             on_step(self)
 
-    def _sampler_of(self, reader: ReplayReader) -> Sampler:
-        if self._offline is None:
-            return reader
-        share = self.config.offline_fraction
-        return MixedSampler([(reader, 1 - share), (self._offline, share)])
-
     def _follow(self, reader: ReplayReader) -> None:
         """Take in new transitions and do what is due at their number."""
         before = self.step
         reader.refresh()
         self.collector.steps = self._cursor = max(before, min(reader.end, self.config.steps))
         self._skipped += max(0, self.updates_due - MAX_BEHIND)
-        if self.step // LOG_STEPS > before // LOG_STEPS:
-            self._log.progress(self.step, self.learner.figures() | self.progress()._asdict())
-        every = self.config.eval_every
-        self.evaluator.due |= self.step // every > before // every
+        self._note_steps(before)
 
     def _sync_replay(self) -> int:
         return self._cursor  # the collector syncs

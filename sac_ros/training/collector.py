@@ -18,14 +18,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from sac_ros.config.training import TrainConfig
+from sac_ros.replay import ReplayWriter
 from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.seeds import training_seed
+from sac_ros.spec import PolicySpec
 from sac_ros.training.open_episode import OpenEpisode, retrace
 from sac_ros.training.rollout import PolicyFn
 from sac_ros.types import Transition
@@ -39,6 +43,30 @@ class EndedEpisode(NamedTuple):
 
     total: float  # return
     success: float  # 1, 0, or NaN where the task has no notion of it
+
+
+def open_replay(config: TrainConfig, spec: PolicySpec) -> ReplayWriter:
+    """Open the replay of a run for writing.
+
+    Raises:
+        ReplayError: another process writes it, it is not a replay directory, or the disk fails.
+        SpecMismatch: it belongs to another robot or task.
+    """
+    return ReplayWriter(
+        Path(config.run_dir) / 'replay',
+        spec,
+        capacity=config.replay_capacity,
+        archive=config.replay_archive,
+        sync_every=config.sync_every,
+    )
+
+
+def continues(seed: int, fraction: float) -> bool:
+    """Return whether the episode of a seed begins as the last one ended: a `fraction` of them.
+
+    The generator is independent of those that the environment makes from the seed.
+    """
+    return bool(np.random.default_rng((seed, 1)).random() < fraction)
 
 
 class Collector:
@@ -170,8 +198,7 @@ class Collector:
         Seed and final observation alone decide how, so that a resumed run repeats its episodes.
         """
         seed, options = training_seed(self._seed, self.episodes), None
-        chance = np.random.default_rng((seed, 1)).random()  # independent of what env draws
-        if self.final_observation is not None and chance < self._continue_fraction:
+        if self.final_observation is not None and continues(seed, self._continue_fraction):
             options = {'observation': self.final_observation}
         observation, _ = self.env.reset(seed=seed, options=options)
         return np.asarray(observation, np.float32)

@@ -35,7 +35,7 @@ from sac_ros.envs.arm_env import ArmEnv, make_env, make_env_bundle
 from sac_ros.envs.gym_loader import env_name
 from sac_ros.errors import EnvError
 from sac_ros.filesystem import writing
-from sac_ros.replay import MixedSampler, ReplayReader, ReplayWriter, Sampler
+from sac_ros.replay import MixedSampler, ReplayReader, Sampler
 from sac_ros.replay.resumable import ResumableReplay
 from sac_ros.sac.base_controller import make_controller
 from sac_ros.sac.hindsight import Hindsight
@@ -46,7 +46,7 @@ from sac_ros.spec import PolicySpec
 from sac_ros.training.behavior import BehaviorPolicy
 from sac_ros.training.best_checkpoint import BestCheckpoint
 from sac_ros.training.checkpoint import save_checkpoint
-from sac_ros.training.collector import Collector
+from sac_ros.training.collector import Collector, open_replay
 from sac_ros.training.evaluation import Evaluation, evaluate
 from sac_ros.training.evaluator import Evaluator
 from sac_ros.training.export import export_policy, to_graph
@@ -229,18 +229,10 @@ class Trainer:
         Raises:
             SacRosError: the environment or the disk fails.
         """
-        self._should_stop = should_stop
-        torch.set_flush_denormal(True)  # of this thread; Adam's squares of tiny gradients are slow
-        with writing(self.run_dir):
-            self.run_dir.mkdir(parents=True, exist_ok=True)
-        self._log = TrainingLog(self.config)
-        self._started = self._saved = time.monotonic()
-        self._meter.start(self.step)
-        with self._open_replay() as writer:
+        self._prepare(should_stop)
+        with open_replay(self.config, self.spec) as writer:
             self._replay = ResumableReplay(writer, self._cursor)
-            self._sampler = self._make_sampler()
-            if self.step == 0 and self.best is not None and self.best.step is None:
-                self.evaluator.due = True
+            self._sampler = self._make_sampler(self._replay)
             with contextlib.closing(self._log), contextlib.suppress(StopRequested):
                 self._evaluate_if_due()
                 while self.step < self.config.steps and not self._is_stopping:
@@ -254,6 +246,18 @@ class Trainer:
             self._cursor = self._replay.cursor
         return self.step >= self.config.steps
 
+    def _prepare(self, should_stop: Callable[[], bool]) -> None:
+        """Make the run directory, open the log and start the clocks."""
+        self._should_stop = should_stop
+        torch.set_flush_denormal(True)  # of this thread; Adam's squares of tiny gradients are slow
+        with writing(self.run_dir):
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+        self._log = TrainingLog(self.config)
+        self._started = self._saved = time.monotonic()
+        self._meter.start(self.step)
+        if self.step == 0 and self.best is not None and self.best.step is None:
+            self.evaluator.due = True
+
     def _train_step(self) -> None:
         """Collect one transition, update, and do what is due after this step."""
         config = self.config
@@ -263,10 +267,21 @@ class Trainer:
         if self.step >= config.learning_starts:
             for _ in range(config.gradient_steps):
                 self.learner.update(self._sampler)
-        if self.step % LOG_STEPS == 0:
-            self._log.progress(self.step, self.learner.figures() | self.progress()._asdict())
-        self.evaluator.due |= self.step % config.eval_every == 0
+        self._note_steps(self.step - 1)
         self._evaluate_if_due()
+        self._save_if_due()
+
+    def _note_steps(self, before: int) -> None:
+        """Log, and let an evaluation be due, where the steps since `before` ask for it."""
+
+        def passed(every: int) -> bool:
+            return self.step // every > before // every
+
+        if passed(LOG_STEPS):
+            self._log.progress(self.step, self.learner.figures() | self.progress()._asdict())
+        self.evaluator.due |= passed(self.config.eval_every)
+
+    def _save_if_due(self) -> None:
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self.save()
 
@@ -365,20 +380,11 @@ class Trainer:
         self._meter.successes.extend(state.successes)
         self._cursor, self._skipped = state.cursor, state.skipped
 
-    def _open_replay(self) -> ReplayWriter:
-        return ReplayWriter(
-            self.run_dir / 'replay',
-            self.spec,
-            capacity=self.config.replay_capacity,
-            archive=self.config.replay_archive,
-            sync_every=self.config.sync_every,
-        )
-
-    def _make_sampler(self) -> Sampler:
+    def _make_sampler(self, replay: Sampler) -> Sampler:
         if self._offline is None:
-            return self._replay
+            return replay
         share = self.config.offline_fraction
-        return MixedSampler([(self._replay, 1 - share), (self._offline, share)])
+        return MixedSampler([(replay, 1 - share), (self._offline, share)])
 
     def _evaluate_if_due(self) -> None:
         """Evaluate the mean policy, unless its environment is in a training episode."""
