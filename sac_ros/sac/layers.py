@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 # CrossQ's constants of batch renormalisation.
 RENORM_R, RENORM_D, RENORM_MOMENTUM, RENORM_EPSILON = 3.0, 5.0, 0.01, 1e-3
+NORMALIZER_EPSILON, NORMALIZER_BOUND = 1e-6, 10.0
 
 Moments = dict[str, Tensor]  # running moments by the names of the modules' buffers
 
@@ -84,7 +85,8 @@ class Normalizer(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (B, n_features); nothing leaves [-10, 10]."""
-        return ((features - self.mean) / (self.variance + 1e-6).sqrt()).clamp(-10, 10)
+        spread = (self.variance + NORMALIZER_EPSILON).sqrt()
+        return ((features - self.mean) / spread).clamp(-NORMALIZER_BOUND, NORMALIZER_BOUND)
 
     def updated(self, moments: Moments, features: Tensor) -> Moments:
         """Return the moments with a batch taken in (Chan et al., 1979, pairwise update)."""

@@ -38,8 +38,6 @@ from sac_ros.spec import PolicySpec
 Array = NDArray[np.float32]
 GRAPH, SNAPSHOT = 'behavior.onnx', 'actor.npz'
 INPUT, OUTPUT = 'observation', 'parts'
-LOG_STD_RANGE = (-20.0, 2.0)
-CLIP = 10.0  # of normalized features
 WAIT_PERIOD = 0.05  # [s] between two looks for the files
 
 
@@ -48,7 +46,7 @@ def write_snapshot(run_dir: Path, weights: Mapping[str, Array], updates: int) ->
 
     Args:
         run_dir: of the run.
-        weights: affine maps by name, as `ActorSnapshot` uses them.
+        weights: affine maps and bounds by name, as `ActorSnapshot` uses them.
         updates: critic updates that made them.
 
     Raises:
@@ -62,7 +60,7 @@ def write_snapshot(run_dir: Path, weights: Mapping[str, Array], updates: int) ->
 class ActorSnapshot:
     """The actor at one time, evaluated with numpy.
 
-    features -> normalizer (clipped to +-10) -> norm 0 -> hidden 1, ReLU, norm 1 -> hidden 2, ReLU,
+    features -> normalizer, clipped -> norm 0 -> hidden 1, ReLU, norm 1 -> hidden 2, ReLU,
     norm 2 -> head -> mean and log_std. Normalizations are affine maps; missing ones are left out.
     """
 
@@ -76,6 +74,7 @@ class ActorSnapshot:
             with np.load(path, allow_pickle=False) as file:
                 self._weights = {name: file[name] for name in file.files}
             self.updates = int(self._weights['updates'])
+            self._log_std_bounds = self._weights['log_std.bounds']
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise CheckpointError(f'{path} is no snapshot of an actor: {error}') from error
 
@@ -83,13 +82,13 @@ class ActorSnapshot:
         """Return mean and log_std (B, n_act) before the tanh for features (B, n_features)."""
         x = features
         if 'normalizer.scale' in self._weights:
-            x = np.clip(self._affine(x, 'normalizer'), -CLIP, CLIP)
+            x = np.clip(self._affine(x, 'normalizer'), *self._weights['normalizer.bounds'])
         x = self._affine(x, 'norm0')
         for i in (1, 2):
             x = np.maximum(self._linear(x, f'hidden{i}'), 0)
             x = self._affine(x, f'norm{i}')
         mean, log_std = np.split(self._linear(x, 'head'), 2, axis=1)
-        return mean, np.clip(log_std, *LOG_STD_RANGE)
+        return mean, np.clip(log_std, *self._log_std_bounds)
 
     def _linear(self, x: Array, name: str) -> Array:
         result: Array = x @ self._weights[f'{name}.weight'].T + self._weights[f'{name}.bias']

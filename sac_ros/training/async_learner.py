@@ -29,7 +29,8 @@ from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.errors import ConfigError, ReplayError
 from sac_ros.filesystem import write_atomically
 from sac_ros.replay import ReplayReader
-from sac_ros.sac.layers import RENORM_EPSILON
+from sac_ros.sac.layers import NORMALIZER_BOUND, NORMALIZER_EPSILON, RENORM_EPSILON
+from sac_ros.sac.networks import LOG_STD_MAX, LOG_STD_MIN
 from sac_ros.sac.sac import SAC
 from sac_ros.sac.state import LearnerState
 from sac_ros.training.actor_snapshot import GRAPH, INPUT, OUTPUT, write_snapshot
@@ -168,16 +169,17 @@ def behavior_graph(sac: SAC, n_observation: int) -> bytes:
 
 def actor_weights(state: LearnerState) -> dict[str, NDArray[np.float32]]:
     """Return the actor of a learner as `ActorSnapshot` reads it; normalizations as affine maps."""
-    weights = {}
+    weights = {'log_std.bounds': torch.tensor([LOG_STD_MIN, LOG_STD_MAX])}
     actor = {name: value.detach().cpu() for name, value in state.actor.items()}
     for name in ('hidden1', 'hidden2', 'head'):
         for part in ('weight', 'bias'):
             weights[f'{name}.{part}'] = actor[f'{name}.{part}']
     observed = state.running.observation
     if observed:
-        scale = (observed['variance'].cpu() + 1e-6).rsqrt()
+        scale = (observed['variance'].cpu() + NORMALIZER_EPSILON).rsqrt()
         weights['normalizer.scale'] = scale
         weights['normalizer.shift'] = -observed['mean'].cpu() * scale
+        weights['normalizer.bounds'] = torch.tensor([-NORMALIZER_BOUND, NORMALIZER_BOUND])
     for i in range(3):
         if f'norms.{i}.scale' in actor:
             moments = state.running.actor
