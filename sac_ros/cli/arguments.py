@@ -66,14 +66,17 @@ class Parser(argparse.ArgumentParser):
         return f'unknown option {name}' + (f'; did you mean {close[0]}?' if close else '')
 
 
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of training among the options of a command, by dotted names."""
+    known = {item.name for item in settings(TrainConfig)}
+    return {name: value for name, value in vars(options).items() if name in known}
+
+
 def config_from(options: argparse.Namespace) -> TrainConfig:
     """Return the configuration that the options of a command make.
 
     Raises:
         ConfigError: a value is outside its range.
     """
-    known = {item.name for item in settings(TrainConfig)}
-    config: TrainConfig = build(
-        TrainConfig, {name: value for name, value in vars(options).items() if name in known}
-    )
+    config: TrainConfig = build(TrainConfig, given_settings(options))
     return config

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sac_ros.config.base import build, flatten, settings
-from sac_ros.config.robot import ArmConfig, RandomizationConfig, TaskConfig
+from sac_ros.cli.arguments import given_settings
+from sac_ros.config.base import build, flatten
 from sac_ros.config.training import ARM_ENV, TrainConfig
 from sac_ros.errors import ConfigError
 
@@ -38,12 +38,12 @@ NOT_ACCEPTED = 1
 OF_RUN = ('env', 'episode_steps', 'nan_ends_episode', 'arm.', 'task.', 'randomization.')
 
 
-def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: Any) -> None:
+def add_evaluate_parser(commands: Any, add_arm_settings: Callable[[Any], None], form: Any) -> None:
     """Add `evaluate` to the subparsers of the program.
 
     Args:
         commands: result of `add_subparsers`.
-        add_settings: adds an option per setting of a configuration class.
+        add_arm_settings: adds the options of the simulated arm and its task.
         form: formatter of the help.
     """
     evaluate = commands.add_parser(
@@ -80,9 +80,7 @@ def add_evaluate_parser(commands: Any, add_settings: Callable[..., None], form: 
         default=argparse.SUPPRESS,
         help='maximum number of actions per episode',
     )
-    add_settings(evaluate, ArmConfig, 'arm.')
-    add_settings(evaluate, TaskConfig, 'task.')
-    add_settings(evaluate, RandomizationConfig, 'randomization.', ('realism.',))
+    add_arm_settings(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -108,10 +106,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def config_for(options: argparse.Namespace, policy: OnnxPolicy | None) -> TrainConfig:
     """Return the settings of a policy's run, with those of the command line in their place."""
-    known = {item.name for item in settings(TrainConfig)}
     values = {} if policy is None else _settings_of_run(policy)
-    values |= {k: v for k, v in vars(options).items() if k in known}
-    config: TrainConfig = build(TrainConfig, {k: v for k, v in values.items() if k in known})
+    config: TrainConfig = build(TrainConfig, values | given_settings(options))
     return config
 
 

@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(run=_train)
 
-    add_evaluate_parser(commands, add_settings, _Help)
+    add_evaluate_parser(commands, add_arm_settings, _Help)
     export = commands.add_parser(
         'export',
         help='write the policy of a run as ONNX',
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     add_replay_parser(commands)
     add_robot_parser(commands, add_settings)
-    add_watch_parser(commands, add_settings)
+    add_watch_parser(commands, add_arm_settings)
     add_report_parser(commands)
     add_node_parser(commands, add_settings)
     add_request_parsers(commands)
@@ -137,9 +137,21 @@ def add_settings(
     for item in settings(cls, prefix, earlier):
         if item.name.removeprefix(prefix).partition('.')[0] not in nested:
             _add_setting(group, item)
-    for name, kind in nested.items():
-        old = tuple(f'{k}.' for k, v in cls.renamed.items() if v == name)
-        add_settings(parser, kind, f'{prefix}{name}.', old)
+    for name in nested:
+        _add_group(parser, cls, name, prefix)
+
+
+def _add_group(
+    parser: argparse.ArgumentParser, cls: type[Config], name: str, prefix: str = ''
+) -> None:
+    old = tuple(f'{k}.' for k, v in cls.renamed.items() if v == name)
+    add_settings(parser, get_type_hints(cls)[name], f'{prefix}{name}.', old)
+
+
+def add_arm_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a simulated arm and its task: three groups of those of training."""
+    for name in ('arm', 'task', 'randomization'):
+        _add_group(parser, TrainConfig, name)
 
 
 def _add_setting(group: argparse._ArgumentGroup, item: Setting) -> None:

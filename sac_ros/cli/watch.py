@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sac_ros.cli.arguments import config_from
-from sac_ros.config.robot import ArmConfig, RandomizationConfig, TaskConfig
 from sac_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
     from sac_ros.training.rollout import PolicyFn
 
 
-def add_watch_parser(commands: Any, add_settings: Callable[..., None]) -> None:
+def add_watch_parser(commands: Any, add_arm_settings: Callable[[Any], None]) -> None:
     """Add the command to the subparsers of the program.
 
     Args:
         commands: what `add_subparsers` gave.
-        add_settings: adds an option per setting of a configuration class, under a prefix.
+        add_arm_settings: adds the options of the simulated arm and its task.
     """
     watch = commands.add_parser(
         'watch',
@@ -52,9 +51,7 @@ def add_watch_parser(commands: Any, add_settings: Callable[..., None]) -> None:
         type=Path,
         help='video file, .gif or .mp4 (default: a window if possible)',
     )
-    add_settings(watch, ArmConfig, 'arm.')
-    add_settings(watch, TaskConfig, 'task.')
-    add_settings(watch, RandomizationConfig, 'randomization.', ('realism.',))
+    add_arm_settings(watch)
     watch.set_defaults(run=_watch)
 
 

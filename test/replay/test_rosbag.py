@@ -146,7 +146,7 @@ def test_a_recording_that_lacks_something_says_what(tmp_path):
     assert not (tmp_path / 'r').exists()
 
 
-def test_a_recording_of_the_arm_through_the_command_line(tmp_path):
+def write_bag_of_the_arm_at_rest(path):
     pytest.importorskip('mujoco', reason='MuJoCo is not installed')
     from sac_ros.robot.loader import load_robot
 
@@ -156,7 +156,11 @@ def test_a_recording_of_the_arm_through_the_command_line(tmp_path):
     messages += [
         (0.05 * k, '/forward_effort_controller/commands', torque(zeros)) for k in range(20)
     ]
-    write_bag(tmp_path / 'bag', messages)
+    write_bag(path, messages)
+
+
+def test_a_recording_of_the_arm_through_the_command_line(tmp_path):
+    write_bag_of_the_arm_at_rest(tmp_path / 'bag')
     options = ('--mcap', tmp_path / 'bag', '--goal', '0.3', '0', '0.3')
     assert command('import', tmp_path / 'r', *options) == 0
     reader = ReplayReader(tmp_path / 'r')
@@ -382,16 +386,7 @@ def test_a_bag_that_lacks_messages_says_so(tmp_path, caplog):
 
 
 def test_poses_through_the_command_line(tmp_path):
-    pytest.importorskip('mujoco', reason='MuJoCo is not installed')
-    from sac_ros.robot.loader import load_robot
-
-    names = load_robot().joint_names
-    zeros = np.zeros(len(names))
-    messages = [(0.01 * i, '/joint_states', joint_state(names, zeros, zeros)) for i in range(101)]
-    messages += [
-        (0.05 * k, '/forward_effort_controller/commands', torque(zeros)) for k in range(20)
-    ]
-    write_bag(tmp_path / 'bag', messages)
+    write_bag_of_the_arm_at_rest(tmp_path / 'bag')
     options = ('--mcap', tmp_path / 'bag', '--task', 'reach-pose', '--goal', '0.3', '0', '0.3')
     rewards = []
     for turned in (('0', '0', '0', '1'), ('0.6', '0', '0', '0.8')):
